@@ -1,0 +1,63 @@
+# One command on a fresh machine: make run. Everything lives in .venv and ./data; nothing else is touched.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+# What an active shell may carry must not steer the environment made here.
+unexport VIRTUAL_ENV CONDA_PREFIX PYTHONPATH PYTHONHOME PYTHONSTARTUP PYTHONUSERBASE PYTHONSAFEPATH
+unexport PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT PIP_PYTHON PIP_REQUIRE_VIRTUALENV PIP_CONSTRAINT PIP_REQUIREMENT
+unexport UV_PYTHON UV_SYSTEM_PYTHON UV_TARGET UV_PREFIX UV_CONSTRAINT UV_OVERRIDE UV_PROJECT_ENVIRONMENT
+# pyright and its node both come from wheels: no download, no look for a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+export PYRIGHT_PYTHON_GLOBAL_NODE := 0
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+PYTHON := .venv/bin/python
+PORT ?= 8001
+ARGS ?=
+
+LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
+LOCK += --custom-compile-command "make lock" $(ARGS)
+
+.PHONY: help run test check load chaos bench-send docs clean lock
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: .venv/installed ## serve on http://localhost:8001 with embedded engines (PORT=… to move it)
+	@exec $(PYTHON) -m realtime serve --port $(PORT) $(ARGS)
+
+test: .venv/installed ## run the tests on real engines (ARGS="-k calls" to choose)
+	$(PYTHON) -m pytest $(ARGS)
+
+check: .venv/installed ## format, lint, types, import rules
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m pyright --warnings
+	.venv/bin/lint-imports
+
+load: .venv/installed ## load test against a server of its own
+	@exec $(PYTHON) -m loadtests $(ARGS)
+
+chaos: .venv/installed ## break things under load and count what was lost
+	@exec $(PYTHON) -m loadtests.chaos $(ARGS)
+
+bench-send: .venv/installed ## time one stored and delivered message
+	@exec $(PYTHON) -m loadtests.bench_send $(ARGS)
+
+docs: .venv/installed ## write docs/openapi.json and docs/asyncapi.json
+	@exec $(PYTHON) -m realtime docs $(ARGS)
+
+lock: .venv/installed ## resolve pyproject.toml again (ARGS=--upgrade for newer versions)
+	$(LOCK) pyproject.toml -o requirements/runtime.txt
+	$(LOCK) pyproject.toml --extra embedded --extra load --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) requirements/uv.in -o requirements/uv.txt
+
+clean: ## remove the environment and every cache; ./data stays
+	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
+
+.venv/installed: requirements/dev.txt requirements/uv.txt .ci/bootstrap
+	@sh .ci/bootstrap
+	@touch $@
