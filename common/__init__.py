@@ -1,0 +1,1 @@
+"""What every package may use: errors, settings, clock, logs, secrets, engines. Imports nothing of ours."""

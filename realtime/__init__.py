@@ -1,0 +1,1 @@
+"""The core: actors, the gateway, fan-out, and the features."""

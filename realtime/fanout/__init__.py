@@ -1,0 +1,16 @@
+"""Fan-out: from one publication to every socket that listens, on this node and on the others."""
+
+from realtime.fanout.fanout import Bus, Fanout
+from realtime.fanout.local import Connection, LocalFanout, StreamSource
+from realtime.fanout.packets import Delivery, Packet, packet_of
+
+__all__ = [
+    "Bus",
+    "Connection",
+    "Delivery",
+    "Fanout",
+    "LocalFanout",
+    "Packet",
+    "StreamSource",
+    "packet_of",
+]

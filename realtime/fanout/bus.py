@@ -1,0 +1,210 @@
+"""The bus between nodes: Redis publish/subscribe, used as a hint and watched like one.
+
+It may lose anything. So it tells when it did: a node that was deaf, or whose publishing failed, makes itself
+or the others compare their streams with the database. A node hears its own canary; two missed beats mean it is
+deaf. Messages are batched in order and authenticated with a keyed BLAKE2 hash (RFC 7693).
+"""
+
+import asyncio
+import hashlib
+import hmac
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+import structlog
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import RedisError
+
+from common import metrics
+from realtime.fanout.packets import Delivery
+
+log = structlog.get_logger(__name__)
+
+CHANNEL = "plaza:bus"
+MAX_WAITING = 10_000
+MAX_BATCH_BYTES = 512 * 1024
+MAX_BYTES = 1024 * 1024
+BEAT = 1.0
+DEAF_AFTER = 2.5
+MAX_PAUSE = 2.0
+TAG = 16
+
+Troubles = (RedisError, OSError, TimeoutError)
+
+
+class RedisBus:
+    """One node's ear and mouth on the bus."""
+
+    def __init__(
+        self,
+        redis: Redis,
+        node: str,
+        secret: bytes,
+        deliver: Callable[[Delivery], None],
+        heal: Callable[[], Awaitable[None]],
+    ) -> None:
+        self._redis, self._node, self._deliver, self._heal = redis, node, deliver, heal
+        self._key = hashlib.blake2b(b"plaza bus" + secret, digest_size=32).digest()
+        self._waiting: deque[bytes] = deque()
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._heard_at: float | None = None
+        self._owes_heal = False
+        self._healing: asyncio.Task[None] | None = None
+
+    @property
+    def is_up(self) -> bool:
+        """Whether this node has just heard its own canary."""
+        if self._heard_at is None:
+            return False
+        return asyncio.get_running_loop().time() - self._heard_at < DEAF_AFTER
+
+    async def start(self) -> None:
+        """Begin to listen and to publish; a bus that is down now is tried again for ever."""
+        for work in (self._listen(), self._publish(), self._beat()):
+            self._tasks.append(asyncio.get_running_loop().create_task(work))
+
+    async def stop(self) -> None:
+        """Publish what waits, within a second, then stop."""
+        deadline = asyncio.get_running_loop().time() + 1.0
+        while self._waiting and asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(0.01)
+        for task in [*self._tasks, self._healing]:
+            if task is not None:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def send(self, delivery: Delivery) -> None:
+        """Queue a delivery for the other nodes; what does not fit becomes a hint or is dropped."""
+        data = orjson.dumps(delivery.to_bus())
+        if len(data) > MAX_BYTES:
+            metrics.bus_lost.labels("too_large").inc()
+            if delivery.position is None:
+                return
+            hint = Delivery(delivery.channels, position=delivery.position)
+            data = orjson.dumps(hint.to_bus())
+        if len(self._waiting) >= MAX_WAITING:
+            metrics.bus_lost.labels("full").inc()
+            self._owes_heal = True
+            return
+        self._waiting.append(data)
+        self._wake.set()
+
+    # -- speaking
+
+    async def _publish(self) -> None:
+        pause = 0.05
+        while True:
+            await self._wake.wait()
+            batch = self._take()
+            if not batch:
+                self._wake.clear()
+                continue
+            try:
+                await self._say({"d": [orjson.Fragment(part) for part in batch]})
+                if self._owes_heal:
+                    await self._say({"heal": True})
+                    self._owes_heal = False
+                metrics.bus_published.inc(len(batch))
+                pause = 0.05
+            except Troubles as trouble:
+                metrics.bus_lost.labels("publish_failed").inc(len(batch))
+                self._owes_heal = True
+                log.warning("bus_publish_failed", error=type(trouble).__name__, lost=len(batch))
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, MAX_PAUSE)
+
+    def _take(self) -> list[bytes]:
+        batch: list[bytes] = []
+        size = 0
+        while self._waiting and size < MAX_BATCH_BYTES:
+            batch.append(self._waiting.popleft())
+            size += len(batch[-1])
+        return batch
+
+    async def _say(self, message: dict[str, Any]) -> None:
+        body = orjson.dumps({"n": self._node, **message})
+        await self._redis.publish(CHANNEL, self._tag(body) + body)
+
+    def _tag(self, body: bytes) -> bytes:
+        return hashlib.blake2b(body, digest_size=TAG, key=self._key).digest()
+
+    async def _beat(self) -> None:
+        while True:
+            try:
+                await self._say({"beat": True})
+                if self._owes_heal:
+                    await self._say({"heal": True})
+                    self._owes_heal = False
+            except Troubles:
+                self._owes_heal = True
+            metrics.bus_up.set(self.is_up)
+            await asyncio.sleep(BEAT)
+
+    # -- hearing
+
+    async def _listen(self) -> None:
+        pause = 0.05
+        while True:
+            pubsub = self._redis.pubsub()
+            try:
+                await pubsub.subscribe(CHANNEL)
+                self._begin_heal()
+                pause = 0.05
+                await self._hear(pubsub)
+                log.warning("bus_deaf")
+            except Troubles as trouble:
+                log.warning("bus_listen_failed", error=type(trouble).__name__)
+            finally:
+                await _close(pubsub)
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, MAX_PAUSE)
+
+    async def _hear(self, pubsub: PubSub) -> None:
+        """Handle messages until the canary stays away."""
+        loop = asyncio.get_running_loop()
+        self._heard_at = loop.time()
+        while loop.time() - self._heard_at < DEAF_AFTER:
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=BEAT)
+            if message is not None:
+                self._take_in(message["data"])
+
+    def _take_in(self, data: bytes) -> None:
+        tag, body = data[:TAG], data[TAG:]
+        if not hmac.compare_digest(tag, self._tag(body)):
+            metrics.bus_lost.labels("forged").inc()
+            return
+        try:
+            message = orjson.loads(body)
+            if message["n"] == self._node:
+                self._heard_at = asyncio.get_running_loop().time()
+                return
+            deliveries = [Delivery.from_bus(values) for values in message.get("d", ())]
+        except (ValueError, KeyError, TypeError, AttributeError):
+            metrics.bus_lost.labels("malformed").inc()
+            return
+        if message.get("heal"):
+            self._begin_heal()
+        for delivery in deliveries:
+            self._deliver(delivery)
+        metrics.bus_received.inc(len(deliveries))
+
+    def _begin_heal(self) -> None:
+        if self._healing is None or self._healing.done():
+            self._healing = asyncio.get_running_loop().create_task(self._heal_now())
+
+    async def _heal_now(self) -> None:
+        try:
+            await self._heal()
+        except Exception:
+            log.exception("heal_failed")
+
+
+async def _close(pubsub: PubSub) -> None:
+    try:
+        await pubsub.aclose()
+    except Troubles:
+        log.info("bus_close_failed")

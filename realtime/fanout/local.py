@@ -1,0 +1,226 @@
+"""Fan-out on this node: who listens to what, and the order in which they hear it.
+
+A stream (a conversation's messages, a person's update log) is delivered in order and without gaps: an entry
+that comes early waits while the missing ones are read from the database; one that comes twice is dropped.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from common import metrics
+from realtime import channels
+from realtime.fanout.packets import Delivery, Packet
+
+log = structlog.get_logger(__name__)
+
+MAX_EARLY = 200
+"""Early entries kept per stream while a gap is filled; more are read from the database anyway."""
+HEADS_AT_ONCE = 500
+PAGE = 200
+
+
+class Connection(Protocol):
+    """A socket as fan-out sees it."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def channels(self) -> set[str]: ...
+
+    @property
+    def quiet(self) -> set[str]:
+        """Channels whose ephemeral publications this socket does not want."""
+        ...
+
+    def send(self, packet: Packet, *, ephemeral: bool = False) -> None: ...
+
+    def close(self, reason: str) -> None: ...
+
+
+class StreamSource(Protocol):
+    """Where the entries of one kind of stream can be read again."""
+
+    async def entries_after(self, key: str, position: int, limit: int) -> Sequence[Delivery]:
+        """The next entries behind `position`, in order."""
+        ...
+
+    async def heads(self, keys: Sequence[str]) -> Mapping[str, int]:
+        """The last position of each stream that has entries."""
+        ...
+
+
+@dataclass(slots=True)
+class _Stream:
+    """How far the listeners of a stream have heard it. `heard` is None until it is known."""
+
+    heard: int | None
+    early: dict[int, Delivery] = field(default_factory=dict)
+    filling: asyncio.Task[None] | None = None
+    wanted: int = 0
+
+
+class LocalFanout:
+    """The channels of this node's sockets."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, set[Connection]] = {}
+        self._streams: dict[str, _Stream] = {}
+        self._sources: dict[str, StreamSource] = {}
+
+    def read_from(self, kind: str, source: StreamSource) -> None:
+        """Say where streams on channels of `kind` are stored."""
+        self._sources[kind] = source
+
+    # -- listening
+
+    def join(self, connection: Connection, channel: str, head: int | None = None) -> None:
+        """Let a socket hear `channel`; `head` is the last position it need not hear."""
+        self._listeners.setdefault(channel, set()).add(connection)
+        connection.channels.add(channel)
+        if channels.kind(channel) in self._sources:
+            stream = self._streams.setdefault(channel, _Stream(head))
+            if stream.heard is None:
+                stream.heard = head
+
+    def leave(self, connection: Connection, channel: str) -> None:
+        """Stop hearing `channel`."""
+        connection.channels.discard(channel)
+        listeners = self._listeners.get(channel)
+        if listeners is None:
+            return
+        listeners.discard(connection)
+        if not listeners:
+            del self._listeners[channel]
+            stream = self._streams.pop(channel, None)
+            if stream is not None and stream.filling is not None:
+                stream.filling.cancel()
+
+    def leave_all(self, connection: Connection) -> None:
+        """Forget a socket; costs as much as it had channels."""
+        for channel in tuple(connection.channels):
+            self.leave(connection, channel)
+
+    def listeners(self, channel: str) -> frozenset[Connection]:
+        return frozenset(self._listeners.get(channel, ()))
+
+    def has_listeners(self, channel: str) -> bool:
+        return channel in self._listeners
+
+    # -- delivering
+
+    def deliver(self, delivery: Delivery) -> None:
+        """Write to everyone who listens, in stream order where there is one."""
+        if delivery.position is None:
+            for channel in delivery.channels:
+                self._write(channel, delivery)
+            return
+        channel = delivery.channels[0]
+        stream = self._streams.get(channel)
+        if stream is None:
+            self._write(channel, delivery)
+        elif stream.heard is None or (
+            delivery.position == stream.heard + 1 and delivery.packet and not stream.filling
+        ):
+            self._advance(channel, stream, delivery)
+        elif delivery.position > stream.heard:
+            self._keep_early(channel, stream, delivery)
+
+    def _advance(self, channel: str, stream: _Stream, delivery: Delivery) -> None:
+        stream.heard = delivery.position
+        self._write(channel, delivery)
+
+    def _keep_early(self, channel: str, stream: _Stream, delivery: Delivery) -> None:
+        assert delivery.position is not None
+        stream.wanted = max(stream.wanted, delivery.position)
+        if delivery.packet is not None and len(stream.early) < MAX_EARLY:
+            stream.early[delivery.position] = delivery
+        if stream.filling is None:
+            metrics.stream_gaps.inc()
+            stream.filling = asyncio.get_running_loop().create_task(self._fill(channel, stream))
+
+    async def _fill(self, channel: str, stream: _Stream) -> None:
+        """Deliver what is missing up to `wanted`, from what came early and from the database."""
+        source = self._sources[channels.kind(channel)]
+        pause = 0.05
+        try:
+            while stream.heard is not None and stream.heard < stream.wanted:
+                if not self._use_early(channel, stream):
+                    heard = stream.heard
+                    await self._read_more(source, channel, stream)
+                    if stream.heard == heard:
+                        await asyncio.sleep(pause)
+                        pause = min(pause * 2, 2.0)
+        finally:
+            stream.filling = None
+            stream.early.clear()
+
+    def _use_early(self, channel: str, stream: _Stream) -> bool:
+        used = False
+        while stream.heard is not None and (ready := stream.early.pop(stream.heard + 1, None)):
+            self._advance(channel, stream, ready)
+            used = True
+        return used
+
+    async def _read_more(self, source: StreamSource, channel: str, stream: _Stream) -> None:
+        assert stream.heard is not None
+        try:
+            entries = await source.entries_after(channels.key(channel), stream.heard, PAGE)
+        except Exception:
+            log.exception("stream_fill_failed", kind=channels.kind(channel))
+            return
+        for entry in entries:
+            if entry.position == stream.heard + 1:
+                metrics.healed.inc()
+                self._advance(channel, stream, entry)
+
+    def _write(self, channel: str, delivery: Delivery) -> None:
+        listeners = self._listeners.get(channel)
+        if not listeners:
+            return
+        if delivery.packet is not None:
+            self._write_packet(channel, listeners, delivery, delivery.packet)
+        if delivery.join or delivery.leave or delivery.close:
+            for connection in tuple(listeners):
+                if delivery.join:
+                    self.join(connection, *delivery.join)
+                if delivery.leave:
+                    self.leave(connection, delivery.leave)
+                if delivery.close and connection.id != delivery.but_for:
+                    connection.close(delivery.close)
+
+    def _write_packet(
+        self, channel: str, listeners: set[Connection], delivery: Delivery, packet: Packet
+    ) -> None:
+        written = 0
+        for connection in tuple(listeners):
+            if delivery.ephemeral and (channel in connection.quiet or connection.id == delivery.but_for):
+                continue
+            connection.send(packet, ephemeral=delivery.ephemeral)
+            written += 1
+        metrics.deliveries.inc(written)
+
+    # -- healing
+
+    async def catch_up(self) -> None:
+        """Compare every stream that is listened to with the database and deliver what was lost."""
+        for kind, source in self._sources.items():
+            names = [name for name in self._streams if channels.kind(name) == kind]
+            for start in range(0, len(names), HEADS_AT_ONCE):
+                part = names[start : start + HEADS_AT_ONCE]
+                heads = await source.heads([channels.key(name) for name in part])
+                for name in part:
+                    self._want(name, heads.get(channels.key(name), 0))
+
+    def _want(self, channel: str, head: int) -> None:
+        stream = self._streams.get(channel)
+        if stream is None:
+            return
+        if stream.heard is None:
+            stream.heard = head
+        elif head > stream.heard:
+            self._keep_early(channel, stream, Delivery((channel,), position=head))

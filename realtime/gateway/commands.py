@@ -1,0 +1,106 @@
+"""The command table: which events a client may send, and the typed handler behind each.
+
+A handler is a method `async def name(self, session: Session, body: BodyModel) -> ResultModel | None`.
+The table reads both models from its annotations; they are also what `/docs/realtime` shows.
+"""
+
+import inspect
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast, get_type_hints
+
+from pydantic import BaseModel
+
+from common.errors import BadRequest
+from realtime.gateway.session import Session
+
+F = TypeVar("F", bound=Callable[..., Awaitable[BaseModel | None]])
+Handler = Callable[[Session, Any], Awaitable[BaseModel | None]]
+
+RESERVED = frozenset(
+    {
+        "connect",
+        "connect_error",
+        "disconnect",
+        "disconnecting",
+        "error",
+        "newListener",
+        "removeListener",
+        "trigger_event",
+        "__proto__",
+        "constructor",
+        "prototype",
+        "*",
+    }
+)
+
+
+class UnknownEvent(BadRequest):
+    code, status, text = "unknown_event", 404, "There is no such event."
+
+
+class ReservedEvent(BadRequest):
+    code, text = "reserved_event", "That event name is reserved."
+
+
+def command(name: str) -> Callable[[F], F]:
+    """Mark a method as the handler of the client event `name`."""
+
+    def mark(function: F) -> F:
+        cast("Any", function).__command__ = name
+        return function
+
+    return mark
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One client event: its name, shapes, description and handler."""
+
+    name: str
+    body: type[BaseModel]
+    result: type[BaseModel] | None
+    description: str
+    handler: Handler
+
+
+class CommandTable:
+    """All commands by name."""
+
+    def __init__(self) -> None:
+        self._commands: dict[str, Command] = {}
+
+    def add(self, owner: object) -> None:
+        """Register every `@command` method of `owner`."""
+        for _, method in inspect.getmembers(owner, inspect.ismethod):
+            name = getattr(method, "__command__", None)
+            if isinstance(name, str):
+                self._add(name, method)
+
+    def _add(self, name: str, method: Callable[..., Any]) -> None:
+        if name in self._commands or name in RESERVED:
+            raise TypeError(f"command {name} is defined twice or reserved")
+        hints = get_type_hints(method)
+        result = hints.get("return")
+        self._commands[name] = Command(
+            name,
+            hints["body"],
+            result if isinstance(result, type) and issubclass(result, BaseModel) else None,
+            inspect.cleandoc(method.__doc__ or ""),
+            method,
+        )
+
+    def find(self, name: str) -> Command:
+        """The command of that name; raises `UnknownEvent` or `ReservedEvent`."""
+        found = self._commands.get(name)
+        if found is not None:
+            return found
+        if name in RESERVED or name.startswith(("on_", "__")):
+            raise ReservedEvent
+        raise UnknownEvent
+
+    def __iter__(self) -> Iterator[Command]:
+        return iter(self._commands.values())
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._commands
