@@ -1,0 +1,1 @@
+"""The gateway: sockets in, commands out, exactly one ack for each."""

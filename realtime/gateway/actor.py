@@ -1,0 +1,91 @@
+"""The session actor: one connection's commands, one after the other, each answered once."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import structlog
+from pydantic import BaseModel
+
+from common import metrics
+from common.errors import AppError, Invalid, as_app_error, wire_error
+from common.ids import new_id
+from realtime.actors import Actor, Ask, Tell
+from realtime.fanout import Packet
+from realtime.gateway.commands import Command
+from realtime.gateway.session import Session
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Do(Tell):
+    """Run a command for this session."""
+
+    command: Command
+    payload: Any
+    ack: int | None
+    received: float
+
+
+def ok_packet(ack: int, result: BaseModel | None) -> Packet:
+    """`{"ok": true, "data": …}`"""
+    data = result.model_dump_json(by_alias=True) if result is not None else "{}"
+    return Packet(f'3{ack}[{{"ok":true,"data":{data}}}]')
+
+
+def refusal_packet(ack: int | None, error: BaseException, request_id: str) -> Packet:
+    """`{"ok": false, "error": {…}}`, or the event `error` when the client wants no ack."""
+    body = wire_error(error, request_id)
+    if ack is None:
+        return Packet("2" + orjson.dumps(["error", body]).decode())
+    return Packet(f"3{ack}" + orjson.dumps([{"ok": False, "error": body}]).decode())
+
+
+class SessionActor(Actor):
+    """Runs the commands of one session in the order in which they came."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def receive(self, message: Ask[Any] | Tell) -> None:
+        match message:
+            case Do():
+                await self._run(message)
+            case _:
+                raise TypeError(message)
+
+    async def _run(self, job: Do) -> None:
+        session, name = self._session, job.command.name
+        if not session.is_open:
+            return
+        request_id = new_id()
+        structlog.contextvars.bind_contextvars(request_id=request_id, session_id=session.id)
+        try:
+            session.require_fresh()
+            result = await job.command.handler(session, job.command.body.model_validate(job.payload))
+        except Exception as error:
+            outcome = self._refuse(job, error, request_id)
+        else:
+            outcome = "ok"
+            if job.ack is not None:
+                session.send(ok_packet(job.ack, result))
+        metrics.commands.labels(name, outcome).inc()
+        metrics.ack_seconds.labels(name).observe(time.perf_counter() - job.received)
+
+    def _refuse(self, job: Do, error: Exception, request_id: str) -> str:
+        problem = as_app_error(error)
+        if problem.code == "internal":
+            log.exception("command_failed", command=job.command.name, exc_info=error)
+        problem = _without_values(problem)
+        self._session.send(refusal_packet(job.ack, problem, request_id))
+        return problem.code
+
+
+def _without_values(problem: AppError) -> AppError:
+    """Field errors name fields; a deep path of a hostile payload is cut."""
+    if isinstance(problem, Invalid):
+        for item in problem.errors:
+            item.field = item.field[:100]
+    return problem

@@ -1,0 +1,359 @@
+"""The gateway: from packets to commands.
+
+Nothing here waits between a packet and a mailbox, so a client's commands keep their order. A socket is refused,
+closed after a deadline, or becomes a `Session`; identity comes from the CONNECT packet alone and never changes.
+"""
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Protocol, cast
+
+import structlog
+from aiohttp import web
+
+from common import metrics
+from common.errors import AppError, BadRequest, Conflict, RateLimited, Unavailable, as_app_error, wire_error
+from common.ids import new_id
+from common.settings import Settings
+from realtime import channels
+from realtime.actors import Actors
+from realtime.fanout import LocalFanout, Packet
+from realtime.gateway import packets
+from realtime.gateway.actor import Do, SessionActor, refusal_packet
+from realtime.gateway.commands import CommandTable
+from realtime.gateway.notices import draining_packet, ended_packet
+from realtime.gateway.session import Authenticator, Session
+from realtime.gateway.transport import (
+    DISCONNECT_PACKET,
+    EngineSocket,
+    SocketServer,
+    connected_packet,
+    refused_packet,
+)
+
+log = structlog.get_logger(__name__)
+
+MAX_BAD_PACKETS = 10
+BAD_PACKET_WINDOW = 60.0
+FLOOD = 200
+"""Commands refused for their rate within one window before the socket is closed."""
+REFUSED_LINGER = 0.5
+
+
+class AlreadyAuthenticated(Conflict):
+    code, text = "already_authenticated", "This socket belongs to someone already."
+
+
+class NotConnected(BadRequest):
+    code, status, text = "not_connected", 401, "Connect with a token first."
+
+
+class Verdict(Protocol):
+    """What a rate budget says of one more command."""
+
+    @property
+    def allowed(self) -> bool: ...
+
+    @property
+    def retry_after(self) -> float: ...
+
+
+class Hook(Protocol):
+    """Someone who wants to know of sessions. `opened` runs before the client hears that it is connected."""
+
+    async def opened(self, session: Session) -> None: ...
+
+    async def closed(self, session: Session) -> None: ...
+
+
+class Peer:
+    """A socket and what became of it."""
+
+    __slots__ = ("bad", "bad_since", "expiry", "refused", "session", "socket", "timer", "work")
+
+    def __init__(self, socket: EngineSocket) -> None:
+        self.socket = socket
+        self.session: Session | None = None
+        self.timer: asyncio.TimerHandle | None = None
+        self.expiry: asyncio.TimerHandle | None = None
+        self.work: asyncio.Task[None] | None = None
+        self.bad, self.bad_since, self.refused = 0, 0.0, 0
+
+    def stop_timers(self) -> None:
+        for timer in (self.timer, self.expiry):
+            if timer is not None:
+                timer.cancel()
+
+
+class SessionSocket:
+    """The socket below a session: it says why it closes."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, socket: EngineSocket) -> None:
+        self._socket = socket
+
+    def send(self, packet: Packet, *, ephemeral: bool = False) -> None:
+        self._socket.write(packet, ephemeral=ephemeral)
+
+    def close(self, reason: str) -> None:
+        self._socket.write(ended_packet(reason))
+        self._socket.write(DISCONNECT_PACKET)
+        self._socket.drop(reason)
+
+
+class Gateway:
+    """Accepts sockets, authenticates them, and feeds their commands to session actors."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        authenticator: Authenticator,
+        table: CommandTable,
+        actors: Actors,
+        local: LocalFanout,
+    ) -> None:
+        self._settings, self._authenticator, self._table = settings, authenticator, table
+        self._actors, self._local = actors, local
+        self.hooks: Sequence[Hook] = ()
+        self.hit: Callable[[str], Verdict] | None = None
+        self.server = SocketServer(settings, self, lambda origin: self.allows(origin))
+        self._sessions: dict[str, Session] = {}
+        self._by_user: dict[str, list[Session]] = {}
+        self._anonymous: Counter[str] = Counter()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._draining = False
+        actors.register("session", lambda key: SessionActor(self._sessions[key]))
+
+    @property
+    def sessions(self) -> Sequence[Session]:
+        return tuple(self._sessions.values())
+
+    def allows(self, origin: str) -> bool:
+        """Whether a browser page of `origin` may talk to us."""
+        return origin in self._settings.allowed_origins or origin == self._settings.public_url.rstrip("/")
+
+    # -- HTTP
+
+    async def handle(self, request: web.Request, address: str) -> web.StreamResponse:
+        """The door of `/socket.io/`: refuse early what must not become a socket."""
+        problem = self._refuse_early(request, address)
+        if problem is not None:
+            return web.json_response(wire_error(problem, new_id()), status=problem.status)
+        return await self.server.handle(request, address)
+
+    def _refuse_early(self, request: web.Request, address: str) -> AppError | None:
+        origin = request.headers.get("Origin")
+        if origin is not None and not self.allows(origin) and origin != _own_origin(request):
+            return OriginRefused()
+        if {"token", "access_token"} & set(request.query):
+            return TokenInUrl()
+        if request.method == "POST" and (
+            request.content_length is None or "Content-Encoding" in request.headers
+        ):
+            return BadRequest("A POST needs a Content-Length and no Content-Encoding.")
+        if "sid" in request.query:
+            return None
+        if self._draining:
+            return Unavailable(retry_after=1)
+        if self._anonymous[address] >= self._settings.limits.unauthenticated_per_address:
+            return RateLimited(retry_after=self._settings.timeouts.authenticate)
+        return None
+
+    # -- the transport's receiver
+
+    def opened(self, socket: EngineSocket) -> None:
+        peer = socket.peer = Peer(socket)
+        self._anonymous[socket.address] += 1
+        deadline = self._settings.timeouts.authenticate
+        peer.timer = asyncio.get_running_loop().call_later(deadline, socket.drop, "auth_timeout")
+
+    def received(self, socket: EngineSocket, data: str | bytes) -> None:
+        peer: Peer = socket.peer
+        if not isinstance(data, str):
+            self._refuse_packet(peer, None, packets.BinaryNotSupported())
+            return
+        packet = packets.parse(data, self._settings.limits.json_depth)
+        if packet.error is not None:
+            self._refuse_packet(peer, packet.ack, packet.error)
+        elif packet.type == packets.EVENT:
+            self._command(peer, packet)
+        elif packet.type == packets.CONNECT:
+            self._connect(peer, packet.payload)
+        elif packet.type == packets.DISCONNECT:
+            socket.drop("client disconnect")
+        else:
+            metrics.commands.labels("ack", "ignored").inc()
+
+    def closed(self, socket: EngineSocket, reason: str) -> None:
+        peer: Peer = socket.peer
+        peer.stop_timers()
+        session, peer.session = peer.session, None
+        if session is None:
+            self._no_longer_anonymous(socket)
+        elif session.is_open:
+            session.is_open = False
+            metrics.connections.labels(socket.transport).dec()
+            log.info("socket_closed", session_id=session.id, reason=reason)
+            self._forget(session)
+            self._spawn(self._leave(session))
+        if peer.work is not None and session is None:
+            peer.work.cancel()
+
+    # -- connecting
+
+    def _connect(self, peer: Peer, auth: Any) -> None:
+        if peer.session is not None or peer.work is not None:
+            self._refuse_packet(peer, None, AlreadyAuthenticated())
+            return
+        given = cast("dict[str, Any]", auth).get("token") if isinstance(auth, dict) else None
+        token = given if isinstance(given, str) else ""
+        peer.work = self._spawn(self._authenticate(peer, token))
+
+    async def _authenticate(self, peer: Peer, token: str) -> None:
+        try:
+            async with asyncio.timeout(self._settings.timeouts.command):
+                identity = await self._authenticator.authenticate(token)
+                session = Session(new_id(), identity, SessionSocket(peer.socket), peer.socket.address)
+                self._admit(session)
+                for hook in self.hooks:
+                    await hook.opened(session)
+        except Exception as error:
+            self._refuse_connect(peer, error)
+            return
+        if peer.socket.closed:
+            self._forget(session)
+            await self._leave(session)
+            return
+        self._open(peer, session)
+
+    def _admit(self, session: Session) -> None:
+        """From here on the session can be found: by sign-out, by its user's channel, by its own actor."""
+        self._sessions[session.id] = session
+        self._local.join(session, channels.session(session.login_id))
+        others = self._by_user.setdefault(session.user_id, [])
+        others.append(session)
+        if len(others) > self._settings.limits.sockets_per_user:
+            others[0].close("too_many_sockets")
+
+    def _open(self, peer: Peer, session: Session) -> None:
+        peer.session = session
+        if peer.timer is not None:
+            peer.timer.cancel()
+        self._no_longer_anonymous(peer.socket)
+        session.on_extend = lambda: self._watch_expiry(peer, session)
+        self._watch_expiry(peer, session)
+        metrics.connections.labels(peer.socket.transport).inc()
+        log.info("socket_opened", session_id=session.id, user_id=session.user_id)
+        peer.socket.write(connected_packet(session.id))
+
+    def _no_longer_anonymous(self, socket: EngineSocket) -> None:
+        self._anonymous[socket.address] -= 1
+        if self._anonymous[socket.address] <= 0:
+            del self._anonymous[socket.address]
+
+    def _watch_expiry(self, peer: Peer, session: Session) -> None:
+        if peer.expiry is not None:
+            peer.expiry.cancel()
+        left = max(0.0, session.identity.expires_at - time.time())
+        peer.expiry = asyncio.get_running_loop().call_later(left, session.close, "token_expired")
+
+    def _refuse_connect(self, peer: Peer, error: Exception) -> None:
+        problem = as_app_error(error)
+        if problem.code == "internal":
+            log.exception("connect_failed", exc_info=error)
+        body = wire_error(problem, new_id())
+        peer.socket.write(refused_packet({"message": body["message"], "data": body}))
+        asyncio.get_running_loop().call_later(REFUSED_LINGER, peer.socket.drop, "refused")
+
+    # -- commands
+
+    def _command(self, peer: Peer, packet: packets.Incoming) -> None:
+        session = peer.session
+        if session is None:
+            self._refuse_packet(peer, packet.ack, NotConnected())
+            return
+        try:
+            if self.hit is not None and not (verdict := self.hit(session.user_id)).allowed:
+                self._flooded(peer)
+                raise RateLimited(retry_after=verdict.retry_after)
+            command = self._table.find(packet.event)
+            job = Do(command, packet.payload, packet.ack, time.perf_counter())
+            self._actors.tell("session", session.id, job)
+        except AppError as error:
+            metrics.commands.labels(_known(self._table, packet.event), error.code).inc()
+            peer.socket.write(refusal_packet(packet.ack, error, new_id()))
+
+    def _flooded(self, peer: Peer) -> None:
+        peer.refused += 1
+        if peer.refused == FLOOD:
+            loop = asyncio.get_running_loop()
+            loop.call_soon(peer.socket.drop, "flood")
+
+    def _refuse_packet(self, peer: Peer, ack: int | None, error: AppError) -> None:
+        """Answer what is not a command; a socket that keeps sending rubbish is closed."""
+        peer.socket.write(refusal_packet(ack, error, new_id()))
+        now = time.monotonic()
+        if now - peer.bad_since > BAD_PACKET_WINDOW:
+            peer.bad, peer.bad_since = 0, now
+        peer.bad += 1
+        if peer.bad > MAX_BAD_PACKETS:
+            asyncio.get_running_loop().call_soon(peer.socket.drop, "bad_packets")
+
+    # -- leaving
+
+    def _forget(self, session: Session) -> None:
+        session.is_open = False
+        self._local.leave_all(session)
+        self._sessions.pop(session.id, None)
+        others = self._by_user.get(session.user_id, [])
+        if session in others:
+            others.remove(session)
+        if not others:
+            self._by_user.pop(session.user_id, None)
+
+    async def _leave(self, session: Session) -> None:
+        await self._actors.forget("session", session.id)
+        for hook in self.hooks:
+            try:
+                await hook.closed(session)
+            except Exception:
+                log.exception("close_hook_failed", session_id=session.id)
+
+    def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)  # pyright: ignore[reportArgumentType]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # -- stopping
+
+    def begin_drain(self, spread_ms: int) -> None:
+        """Take no new sockets and ask everyone to come back later, each at another time."""
+        self._draining = True
+        for session in self.sessions:
+            session.send(draining_packet(spread_ms))
+
+    async def stop(self, seconds: float) -> None:
+        """Close every socket and let their farewells finish."""
+        self.server.stop()
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=seconds)
+
+
+class OriginRefused(AppError):
+    code, status, text = "origin_refused", 403, "Pages of this origin may not connect."
+
+
+class TokenInUrl(BadRequest):
+    code, text = "token_in_url", "Send the token in `auth`, never in the address."
+
+
+def _own_origin(request: web.Request) -> str:
+    return f"{request.scheme}://{request.host}"
+
+
+def _known(table: CommandTable, name: str) -> str:
+    return name if name in table else "unknown"
