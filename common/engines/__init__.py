@@ -1,0 +1,9 @@
+"""Embedded engines: a real MongoDB and Valkey as children of this process, for laptops, tests and CI.
+
+`Engines` is the door. Each engine runs under `shim.py`, which outlives us just long enough to stop it.
+"""
+
+from common.engines.engines import Engines
+from common.engines.errors import EngineError, EngineFailed, EngineInUse, EngineMissing
+
+__all__ = ["EngineError", "EngineFailed", "EngineInUse", "EngineMissing", "Engines"]

@@ -1,0 +1,136 @@
+"""`Engines`: the embedded MongoDB and Valkey of one data directory."""
+
+import asyncio
+from pathlib import Path
+from typing import Self
+
+from common.engines.binaries import find_mongod, find_valkey
+from common.engines.errors import EngineFailed
+from common.engines.lock import DataLock
+from common.engines.ports import LOOPBACK, free_port, kept_port
+from common.engines.process import EngineProcess, EngineSpec
+
+REPLICA_SET = "plaza"
+_OPLOG_MB = 256
+_REDIS_MEMORY = "256mb"
+
+
+class Engines:
+    """Runs the engines asked for and owns their data directory; no other process may use it meanwhile.
+
+    MongoDB starts as a member of a replica set that `documents.connection.initiate_replica_set` makes or
+    mends. Everything listens on loopback only. The engines stop with us, also when we are killed.
+    """
+
+    def __init__(self, data_dir: Path, *, mongo: bool, redis: bool, cache_gb: float = 0.25) -> None:
+        self._data_dir, self._cache_gb = data_dir, cache_gb
+        self._wants_mongo, self._wants_redis = mongo, redis
+        self._lock = DataLock(data_dir)
+        self._mongo: EngineProcess | None = None
+        self._redis: EngineProcess | None = None
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def mongo_url(self) -> str:
+        return f"mongodb://{LOOPBACK}:{_started(self._mongo).port}/?replicaSet={REPLICA_SET}"
+
+    @property
+    def redis_url(self) -> str:
+        return f"redis://{LOOPBACK}:{_started(self._redis).port}/0"
+
+    @property
+    def mongo_pid(self) -> int:
+        return _started(self._mongo).pid
+
+    @property
+    def redis_pid(self) -> int:
+        return _started(self._redis).pid
+
+    async def start(self) -> None:
+        """Return once every engine answers; raises an `EngineError`."""
+        if not (self._wants_mongo or self._wants_redis):
+            return
+        self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self._lock.acquire()
+        try:
+            if self._wants_mongo:
+                self._mongo = EngineProcess(self._mongo_spec(), self._lock.descriptor)
+                await self._mongo.start()
+            if self._wants_redis:
+                self._redis = EngineProcess(self._redis_spec(), self._lock.descriptor)
+                await self._redis.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Stop every engine and let go of the data directory; doing it twice is harmless."""
+        try:
+            await asyncio.gather(*(engine.stop() for engine in self._engines()))
+        finally:
+            self._mongo = self._redis = None
+            self._lock.release()
+
+    async def failed(self) -> EngineFailed:
+        """Wait until an engine is beyond help: restarted five times in a row and dead again."""
+        keepers = [engine.keeper for engine in self._engines() if engine.keeper is not None]
+        if not keepers:
+            await asyncio.Event().wait()
+        done, _ = await asyncio.wait(keepers, return_when=asyncio.FIRST_COMPLETED)
+        return done.pop().result()
+
+    def _engines(self) -> list[EngineProcess]:
+        return [engine for engine in (self._mongo, self._redis) if engine is not None]
+
+    def _mongo_spec(self) -> EngineSpec:
+        port = kept_port(self._data_dir / "mongo.port")
+        folder = self._folder("mongo")
+        command = [
+            str(find_mongod()),
+            "--dbpath",
+            folder,
+            "--replSet",
+            REPLICA_SET,
+            "--noscripting",
+            "--quiet",
+        ]
+        command += ["--bind_ip", LOOPBACK, "--port", str(port), "--nounixsocket"]
+        command += ["--networkMessageCompressors", "disabled", "--oplogSize", str(_OPLOG_MB)]
+        command += ["--wiredTigerCacheSizeGB", str(self._cache_gb)]
+        command += ["--wiredTigerEngineConfigString", "log=(prealloc=false,file_max=16MB)"]
+        command += ["--setParameter", "diagnosticDataCollectionEnabled=false"]
+        return EngineSpec("mongod", command, port, self._data_dir / "mongo.log")
+
+    def _redis_spec(self) -> EngineSpec:
+        port, folder = free_port(), self._folder("redis")
+        command = [
+            str(find_valkey()),
+            "--dir",
+            folder,
+            "--daemonize",
+            "no",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
+        command += ["--bind", LOOPBACK, "--port", str(port)]
+        command += ["--maxmemory", _REDIS_MEMORY, "--maxmemory-policy", "volatile-lru"]
+        return EngineSpec("valkey-server", command, port, self._data_dir / "redis.log")
+
+    def _folder(self, name: str) -> str:
+        folder = self._data_dir / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return str(folder)
+
+
+def _started(engine: EngineProcess | None) -> EngineProcess:
+    if engine is None:
+        raise RuntimeError("this engine is not running")
+    return engine
