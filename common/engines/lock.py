@@ -12,7 +12,9 @@ from pathlib import Path
 
 from common.engines.errors import EngineInUse
 
+# How long to wait for the engines of an owner that is gone, and for an owner that may be on its way out.
 _ORPHANS_STOP_IN = 10.0
+_OWNER_LEAVES_IN = 1.0
 
 
 class DataLock:
@@ -29,7 +31,7 @@ class DataLock:
         return self._descriptor
 
     async def acquire(self) -> None:
-        """Take the lock, waiting only for engines whose owner is gone; raises `EngineInUse`."""
+        """Take the lock, or raise `EngineInUse` naming who has it."""
         descriptor = os.open(self._data_dir / "engines.lock", os.O_RDWR | os.O_CREAT, 0o600)
         try:
             await self._acquire(descriptor)
@@ -46,15 +48,13 @@ class DataLock:
             self._descriptor = None
 
     async def _acquire(self, descriptor: int) -> None:
-        deadline = time.monotonic() + _ORPHANS_STOP_IN
+        since = time.monotonic()
         while not _try_lock(descriptor):
             owner = _owner(descriptor)
-            if owner is not None and _is_alive(owner):
-                raise EngineInUse(f"{self._data_dir.absolute()} is in use by process {owner}")
-            if time.monotonic() > deadline:
-                raise EngineInUse(
-                    f"{self._data_dir.absolute()} is in use by an engine that process {owner} left behind"
-                )
+            alive = owner is not None and _is_alive(owner)
+            if time.monotonic() - since > (_OWNER_LEAVES_IN if alive else _ORPHANS_STOP_IN):
+                holder = f"process {owner}" if alive else f"an engine that process {owner} left behind"
+                raise EngineInUse(f"{self._data_dir.absolute()} is in use by {holder}")
             await asyncio.sleep(0.05)
 
 

