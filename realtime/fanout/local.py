@@ -5,7 +5,7 @@ that comes early waits while the missing ones are read from the database; one th
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -19,7 +19,6 @@ log = structlog.get_logger(__name__)
 
 MAX_EARLY = 200
 """Early entries kept per stream while a gap is filled; more are read from the database anyway."""
-HEADS_AT_ONCE = 500
 PAGE = 200
 
 
@@ -28,6 +27,9 @@ class Connection(Protocol):
 
     @property
     def id(self) -> str: ...
+
+    @property
+    def user_id(self) -> str: ...
 
     @property
     def channels(self) -> set[str]: ...
@@ -71,6 +73,8 @@ class LocalFanout:
         self._listeners: dict[str, set[Connection]] = {}
         self._streams: dict[str, _Stream] = {}
         self._sources: dict[str, StreamSource] = {}
+        self.on_heard: Callable[[str, int, str | None, Collection[Connection]], None] | None = None
+        """Told of each stream entry that was written: channel, position, origin, listeners."""
 
     def read_from(self, kind: str, source: StreamSource) -> None:
         """Say where streams on channels of `kind` are stored."""
@@ -131,8 +135,11 @@ class LocalFanout:
             self._keep_early(channel, stream, delivery)
 
     def _advance(self, channel: str, stream: _Stream, delivery: Delivery) -> None:
+        assert delivery.position is not None
         stream.heard = delivery.position
         self._write(channel, delivery)
+        if self.on_heard is not None and (listeners := self._listeners.get(channel)):
+            self.on_heard(channel, delivery.position, delivery.origin, listeners)
 
     def _keep_early(self, channel: str, stream: _Stream, delivery: Delivery) -> None:
         assert delivery.position is not None
@@ -174,7 +181,7 @@ class LocalFanout:
             log.exception("stream_fill_failed", kind=channels.kind(channel))
             return
         for entry in entries:
-            if entry.position == stream.heard + 1:
+            if entry.position is not None and entry.position > stream.heard:
                 metrics.healed.inc()
                 self._advance(channel, stream, entry)
 
@@ -210,11 +217,11 @@ class LocalFanout:
         """Compare every stream that is listened to with the database and deliver what was lost."""
         for kind, source in self._sources.items():
             names = [name for name in self._streams if channels.kind(name) == kind]
-            for start in range(0, len(names), HEADS_AT_ONCE):
-                part = names[start : start + HEADS_AT_ONCE]
-                heads = await source.heads([channels.key(name) for name in part])
-                for name in part:
-                    self._want(name, heads.get(channels.key(name), 0))
+            if not names:
+                continue
+            heads = await source.heads([channels.key(name) for name in names])
+            for name in names:
+                self._want(name, heads.get(channels.key(name), 0))
 
     def _want(self, channel: str, head: int) -> None:
         stream = self._streams.get(channel)

@@ -75,6 +75,8 @@ class Delivery:
     leave: str | None = None
     close: str | None = None
     but_for: str | None = None
+    origin: str | None = None
+    """The person whose message it is."""
 
     def to_bus(self) -> list[Any]:
         """Plain values in a fixed order, for the bus."""
@@ -88,18 +90,19 @@ class Delivery:
             self.leave,
             self.close,
             self.but_for,
+            self.origin,
         ]
 
     @classmethod
     def from_bus(cls, values: list[Any]) -> "Delivery":
         """Check and rebuild what `to_bus` made; raises `ValueError` for anything else."""
         match values:
-            case [list() as channels, text, position, bool() as ephemeral, join, leave, close, but_for]:
+            case [list() as channels, text, position, bool() as ephemeral, join, *names] if len(names) == 4:
                 pass
             case _:
                 raise ValueError("not a delivery")
         _check(all(isinstance(name, str) for name in channels) and len(channels) > 0)
-        _check(all(v is None or isinstance(v, str) for v in (text, leave, close, but_for)))
+        _check(all(name is None or isinstance(name, str) for name in (text, *names)))
         _check(position is None or (isinstance(position, int) and position > 0))
         joins = isinstance(join, list) and len(join) == 2
         _check(join is None or (joins and isinstance(join[0], str) and isinstance(join[1], int)))
@@ -109,9 +112,7 @@ class Delivery:
             position,
             ephemeral,
             (join[0], join[1]) if join else None,
-            leave,
-            close,
-            but_for,
+            *names,
         )
 
 

@@ -1,0 +1,327 @@
+"""Conversations, and the places people have in them."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from beanie import Document
+from pydantic import BaseModel, Field
+from pymongo import ASCENDING, IndexModel, UpdateOne
+from pymongo.asynchronous.client_session import AsyncClientSession
+from pymongo.errors import DuplicateKeyError
+
+from common.clock import now
+from common.ids import Id, derived_id, new_id
+from documents.streams import Raw
+
+Role = Literal["owner", "admin", "member"]
+Kind = Literal["direct", "group"]
+
+MAX_MARKS = 50
+
+
+class Conversation(Document):
+    """A conversation. `last_seq` and what follows it are hints, written before a message is acknowledged."""
+
+    id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
+    kind: Kind
+    name: str | None = None
+    pair: list[Id] = Field(default_factory=list[str])
+    member_count: int = 0
+    created_by: Id
+    created_at: datetime = Field(default_factory=now)
+    last_seq: int = 0
+    last_at: datetime = Field(default_factory=now)
+    last_message: Id | None = None
+
+    class Settings:
+        name = "conversations"
+
+    @staticmethod
+    def direct_id(one: Id, other: Id) -> Id:
+        """The id of the direct conversation of two people, known without looking."""
+        return derived_id("direct", *sorted((one, other)))
+
+    @classmethod
+    async def open_direct(cls, one: Id, other: Id) -> None:
+        """Make the direct conversation of two people unless it is there; safe to repeat and to race."""
+        conversation = cls.direct_id(one, other)
+        await Member.get_pymongo_collection().bulk_write(
+            [Member.upsert(conversation, user, "member") for user in (one, other)], ordered=False
+        )
+        fresh = cls(id=conversation, kind="direct", pair=sorted((one, other)), member_count=2, created_by=one)
+        fields = fresh.model_dump(exclude={"id", "revision_id"})
+        await cls.get_pymongo_collection().update_one(
+            {"_id": conversation}, {"$setOnInsert": fields}, upsert=True
+        )
+
+    @classmethod
+    async def touch(cls, heads: Iterable["Head"]) -> None:
+        """Record the newest message of conversations, and that its senders have read up to their own."""
+        heads = list(heads)
+        await cls.get_pymongo_collection().bulk_write(
+            [
+                UpdateOne(
+                    {"_id": head.conversation, "last_seq": {"$lt": head.seq}},
+                    {"$set": {"last_seq": head.seq, "last_at": head.at, "last_message": head.message}},
+                )
+                for head in heads
+            ],
+            ordered=False,
+        )
+        await Member.get_pymongo_collection().bulk_write(
+            [
+                UpdateOne(
+                    {"conversation": head.conversation, "user": user, "read_seq": {"$lt": seq}},
+                    {"$set": {"read_seq": seq, "delivered_seq": seq, "read_at": head.at}},
+                )
+                for head in heads
+                for user, seq in head.senders.items()
+            ],
+            ordered=False,
+        )
+
+    @classmethod
+    async def take_place(cls, conversation: Id, most: int, session: AsyncClientSession) -> bool:
+        """Count one more member if there is room."""
+        result = await cls.get_pymongo_collection().update_one(
+            {"_id": conversation, "kind": "group", "member_count": {"$lt": most}},
+            {"$inc": {"member_count": 1}},
+            session=session,
+        )
+        return result.matched_count == 1
+
+    @classmethod
+    async def rename(cls, conversation: Id, name: str) -> None:
+        await cls.get_pymongo_collection().update_one({"_id": conversation}, {"$set": {"name": name}})
+
+    @classmethod
+    async def create_group(cls, group: "Conversation", members: "Sequence[Member]") -> None:
+        """Insert a group; its members first, so that it is complete when it can be found."""
+        rows = [{"_id": m.id, **m.model_dump(exclude={"id", "revision_id"})} for m in members]
+        await Member.get_pymongo_collection().insert_many(rows)
+        await cls.get_pymongo_collection().insert_one(
+            {"_id": group.id, **group.model_dump(exclude={"id", "revision_id"})}
+        )
+
+    @classmethod
+    async def free_place(cls, conversation: Id, session: AsyncClientSession) -> None:
+        await cls.get_pymongo_collection().update_one(
+            {"_id": conversation}, {"$inc": {"member_count": -1}}, session=session
+        )
+
+    @classmethod
+    async def last_seqs(cls, conversations: Sequence[Id]) -> dict[Id, int]:
+        found = cls.get_pymongo_collection().find({"_id": {"$in": list(conversations)}}, {"last_seq": 1})
+        return {entry["_id"]: entry["last_seq"] async for entry in found}
+
+
+class Head(BaseModel):
+    """The newest message of a conversation in one group commit, and the last one of each sender."""
+
+    conversation: Id
+    seq: int
+    at: datetime
+    message: Id
+    senders: dict[Id, int]
+
+
+class Mark(BaseModel):
+    """Up to `seq` was read `at` that time."""
+
+    seq: int
+    at: datetime
+
+
+class Member(Document):
+    """One person's place in a conversation: role and positions."""
+
+    id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
+    conversation: Id
+    user: Id
+    role: Role = "member"
+    read_seq: int = 0
+    read_at: datetime | None = None
+    delivered_seq: int = 0
+    marks: list[Mark] = Field(default_factory=list[Mark])
+    muted: bool = False
+    joined_at: datetime = Field(default_factory=now)
+
+    class Settings:
+        name = "members"
+        indexes: ClassVar = [
+            IndexModel([("conversation", ASCENDING), ("user", ASCENDING)], unique=True),
+            IndexModel([("conversation", ASCENDING), ("joined_at", ASCENDING), ("user", ASCENDING)]),
+            IndexModel([("user", ASCENDING)]),
+        ]
+
+    @classmethod
+    def upsert(cls, conversation: Id, user: Id, role: Role) -> UpdateOne:
+        fresh = cls(conversation=conversation, user=user, role=role)
+        fields = fresh.model_dump(exclude={"id", "revision_id", "conversation", "user"})
+        who = {"conversation": conversation, "user": user}
+        return UpdateOne(who, {"$setOnInsert": {"_id": new_id(), **fields}}, upsert=True)
+
+    @classmethod
+    async def of(cls, conversation: Id, user: Id) -> "Member | None":
+        return await cls.find_one({"conversation": conversation, "user": user})
+
+    @classmethod
+    async def among(cls, user: Id, conversations: Sequence[Id]) -> list[Id]:
+        """Those of `conversations` in which this person has a place."""
+        where = {"user": user, "conversation": {"$in": list(conversations)}}
+        found = cls.get_pymongo_collection().find(where, {"conversation": 1, "_id": 0})
+        return [entry["conversation"] async for entry in found]
+
+    @classmethod
+    async def top_readers(cls, conversation: Id) -> "list[Member]":
+        """The two members who have read furthest."""
+        return await cls.find({"conversation": conversation}).sort("-read_seq").limit(2).to_list()
+
+    @classmethod
+    async def ids_of(cls, conversation: Id) -> list[Id]:
+        found = cls.get_pymongo_collection().find({"conversation": conversation}, {"user": 1, "_id": 0})
+        return [entry["user"] async for entry in found]
+
+    @classmethod
+    async def list_of(cls, conversation: Id, limit: int) -> list["Member"]:
+        return (
+            await cls.find({"conversation": conversation}).sort("+joined_at", "+user").limit(limit).to_list()
+        )
+
+    @classmethod
+    async def add(cls, member: "Member", session: AsyncClientSession) -> bool:
+        """Insert in a transaction; False when the person is a member already (the transaction is then over)."""
+        fields = member.model_dump(exclude={"id", "revision_id"})
+        try:
+            await cls.get_pymongo_collection().insert_one({"_id": member.id, **fields}, session=session)
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @classmethod
+    async def remove(
+        cls, conversation: Id, user: Id, roles: Sequence[Role], session: AsyncClientSession
+    ) -> bool:
+        """Remove a person who has one of `roles`."""
+        result = await cls.get_pymongo_collection().delete_one(
+            {"conversation": conversation, "user": user, "role": {"$in": list(roles)}}, session=session
+        )
+        return result.deleted_count == 1
+
+    @classmethod
+    async def set_role(
+        cls, conversation: Id, user: Id, role: Role, session: AsyncClientSession | None = None
+    ) -> bool:
+        result = await cls.get_pymongo_collection().update_one(
+            {"conversation": conversation, "user": user}, {"$set": {"role": role}}, session=session
+        )
+        return result.matched_count == 1
+
+    @classmethod
+    async def swap_owner(cls, conversation: Id, owner: Id, heir: Id, session: AsyncClientSession) -> bool:
+        """Hand the ownership over; False when `owner` is not the owner any more."""
+        members = cls.get_pymongo_collection()
+        old = {"conversation": conversation, "user": owner, "role": "owner"}
+        stepped = await members.update_one(old, {"$set": {"role": "admin"}}, session=session)
+        return stepped.matched_count == 1 and await cls.set_role(conversation, heir, "owner", session)
+
+    @classmethod
+    async def successor(cls, conversation: Id, leaving: Id, session: AsyncClientSession) -> Id | None:
+        """Who owns the group next: the longest-serving admin, else the longest-serving member."""
+        members = cls.get_pymongo_collection()
+        for role in ("admin", "member"):
+            found = await members.find_one(
+                {"conversation": conversation, "role": role, "user": {"$ne": leaving}},
+                sort=[("joined_at", 1), ("user", 1)],
+                session=session,
+            )
+            if found:
+                return found["user"]
+        return None
+
+    @classmethod
+    async def set_muted(cls, conversation: Id, user: Id, muted: bool) -> None:
+        await cls.get_pymongo_collection().update_one(
+            {"conversation": conversation, "user": user}, {"$set": {"muted": muted}}
+        )
+
+    @classmethod
+    async def mark_read(cls, conversation: Id, user: Id, seq: int, at: datetime) -> bool:
+        """Move the read position forward; False when it is there already. It never goes back."""
+        result = await cls.get_pymongo_collection().update_one(
+            {"conversation": conversation, "user": user, "read_seq": {"$lt": seq}},
+            {
+                "$set": {"read_seq": seq, "read_at": at},
+                "$max": {"delivered_seq": seq},
+                "$push": {"marks": {"$each": [{"seq": seq, "at": at}], "$slice": -MAX_MARKS}},
+            },
+        )
+        return result.modified_count == 1
+
+    @classmethod
+    async def mark_delivered(cls, marks: Mapping[tuple[Id, Id], int]) -> None:
+        """Move delivery positions forward; keys are (conversation, user)."""
+        await cls.get_pymongo_collection().bulk_write(
+            [
+                UpdateOne(
+                    {"conversation": conversation, "user": user, "delivered_seq": {"$lt": seq}},
+                    {"$set": {"delivered_seq": seq}},
+                )
+                for (conversation, user), seq in marks.items()
+            ],
+            ordered=False,
+        )
+
+
+class ConversationList:
+    """A person's conversations by activity, read in one query."""
+
+    @staticmethod
+    async def page(
+        user: Id,
+        limit: int,
+        before: tuple[datetime, Id] | None = None,
+        skip: int = 0,
+        without: Sequence[Id] = (),
+    ) -> list[tuple[Member, Conversation]]:
+        """Newest first; `before` continues behind a (last_at, id). Empty direct conversations do not show."""
+        steps: list[Raw] = [
+            {"$match": {"user": user, "conversation": {"$nin": list(without)}}},
+            {
+                "$lookup": {
+                    "from": "conversations",
+                    "localField": "conversation",
+                    "foreignField": "_id",
+                    "as": "c",
+                }
+            },
+            {"$unwind": "$c"},
+            {"$match": {"$or": [{"c.kind": "group"}, {"c.last_seq": {"$gt": 0}}]}},
+        ]
+        if before is not None:
+            at, last = before
+            behind = [{"c.last_at": {"$lt": at}}, {"c.last_at": at, "c._id": {"$lt": last}}]
+            steps.append({"$match": {"$or": behind}})
+        steps += [{"$sort": {"c.last_at": -1, "c._id": -1}}, {"$skip": skip}, {"$limit": limit}]
+        found = await Member.get_pymongo_collection().aggregate(steps)
+        return [
+            (Member.model_validate(raw), Conversation.model_validate(raw.pop("c"))) async for raw in found
+        ]
+
+    @staticmethod
+    async def all_of(user: Id, limit: int) -> list[tuple[Id, int]]:
+        """Every conversation of a person, empty ones too, with its last seq."""
+        found = (
+            Member.get_pymongo_collection().find({"user": user}, {"conversation": 1, "_id": 0}).limit(limit)
+        )
+        ids = [entry["conversation"] async for entry in found]
+        seqs = await Conversation.last_seqs(ids)
+        return [(one, seqs.get(one, 0)) for one in ids]
+
+    @staticmethod
+    async def count(user: Id) -> int:
+        return await Member.get_pymongo_collection().count_documents({"user": user})
+
+
+DOCUMENTS: list[type[Document]] = [Conversation, Member]

@@ -1,0 +1,114 @@
+"""Messages: the entries of conversations' streams."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from beanie import Document
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+
+from common.clock import now
+from common.ids import Id, new_id
+from documents import streams
+from documents.streams import Collision, Raw
+
+
+class Message(Document):
+    """One message. `body_hash` tells a retry from another message under the same client id."""
+
+    id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
+    conversation: Id
+    seq: int
+    sender: Id
+    to: Id | None = None
+    client_id: str
+    body_hash: str
+    text: str = ""
+    media_url: str | None = None
+    media_type: str | None = None
+    reply_to: Id | None = None
+    reactions: dict[str, list[Id]] = Field(default_factory=dict[str, list[str]])
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
+    created_at: datetime = Field(default_factory=now)
+
+    class Settings:
+        name = "messages"
+        indexes: ClassVar = [
+            IndexModel([("conversation", ASCENDING), ("seq", DESCENDING)], unique=True),
+            IndexModel([("sender", ASCENDING), ("client_id", ASCENDING)], unique=True),
+        ]
+
+    @classmethod
+    async def append(cls, entries: Sequence[Raw]) -> Collision | None:
+        """Store entries in order; see `documents.streams`."""
+        return await streams.append(cls.get_pymongo_collection(), entries, "seq")
+
+    @classmethod
+    async def head(cls, conversation: Id) -> int:
+        """The last `seq` of a conversation."""
+        return await streams.head(cls.get_pymongo_collection(), "conversation", conversation, "seq")
+
+    @classmethod
+    async def of_client(cls, sender: Id, client_id: str) -> "Message | None":
+        return await cls.find_one({"sender": sender, "client_id": client_id})
+
+    @classmethod
+    async def after(cls, conversation: Id, seq: int, limit: int) -> list["Message"]:
+        """The next messages behind `seq`, in order."""
+        where = {"conversation": conversation, "seq": {"$gt": seq}}
+        return await cls.find(where).sort("+seq").limit(limit).to_list()
+
+    @classmethod
+    async def before(cls, conversation: Id, seq: int | None, limit: int) -> list["Message"]:
+        """The last messages in front of `seq` (or of all), newest first."""
+        where: dict[str, Any] = {"conversation": conversation}
+        if seq is not None:
+            where["seq"] = {"$lt": seq}
+        return await cls.find(where).sort("-seq").limit(limit).to_list()
+
+    @classmethod
+    async def many(cls, ids: Sequence[Id]) -> dict[Id, "Message"]:
+        found = await cls.find({"_id": {"$in": list(ids)}}).to_list()
+        return {message.id: message for message in found}
+
+    @classmethod
+    async def change(cls, message_id: Id, where: Raw, change: Raw) -> "Message | None":
+        """Apply `change` if the message still fits `where`; the message after it."""
+        raw = await cls.get_pymongo_collection().find_one_and_update(
+            {"_id": message_id, **where}, change, return_document=ReturnDocument.AFTER
+        )
+        return cls.model_validate(raw) if raw else None
+
+    @classmethod
+    async def edit(cls, message_id: Id, sender: Id, text: str, seen: datetime | None) -> "Message | None":
+        """Replace the text if nobody edited it since `seen`."""
+        where = {"sender": sender, "deleted_at": None, "edited_at": seen}
+        return await cls.change(message_id, where, {"$set": {"text": text, "edited_at": now()}})
+
+    @classmethod
+    async def erase(cls, message_id: Id) -> "Message | None":
+        """Take the content out and leave the place; None when it is erased already."""
+        gone = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "deleted_at": now()}
+        return await cls.change(message_id, {"deleted_at": None}, {"$set": gone})
+
+    @classmethod
+    async def react(cls, message_id: Id, user: Id, emoji: str, most: int) -> "Message | None":
+        """Add a reaction; None when it stands already, the message is gone, or it has `most` kinds."""
+        room = {"$or": [{f"reactions.{emoji}": {"$exists": True}}, {"$expr": _fewer_reactions(most)}]}
+        where = {"deleted_at": None, f"reactions.{emoji}": {"$ne": user}, **room}
+        return await cls.change(message_id, where, {"$push": {f"reactions.{emoji}": user}})
+
+    @classmethod
+    async def unreact(cls, message_id: Id, user: Id, emoji: str) -> "Message | None":
+        """Take a reaction back; None when there is none."""
+        field = f"reactions.{emoji}"
+        return await cls.change(message_id, {field: user}, {"$pull": {field: user}})
+
+
+def _fewer_reactions(most: int) -> Raw:
+    return {"$lt": [{"$size": {"$objectToArray": "$reactions"}}, most]}
+
+
+DOCUMENTS: list[type[Document]] = [Message]

@@ -1,0 +1,71 @@
+"""The per-person log of changes that are not messages: gapless `pos`, trimmed from the old end."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, ClassVar
+
+from beanie import Document
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel
+
+from common.clock import now
+from common.ids import Id
+from documents import streams
+from documents.streams import Collision, Raw
+
+
+class Update(Document):
+    """One entry of one person's log: a publication as it was said."""
+
+    user: Id
+    pos: int
+    event: str
+    data: dict[str, Any]
+    key: str | None = None
+    join: tuple[str, int] | None = None
+    leave: str | None = None
+    at: datetime = Field(default_factory=now)
+
+    class Settings:
+        name = "updates"
+        indexes: ClassVar = [
+            IndexModel([("user", ASCENDING), ("pos", DESCENDING)], unique=True),
+            IndexModel(
+                [("user", ASCENDING), ("key", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"key": {"$type": "string"}},
+            ),
+            IndexModel([("at", DESCENDING)]),
+        ]
+
+    @classmethod
+    async def append(cls, entries: Sequence[Raw]) -> Collision | None:
+        """Store entries in order; see `documents.streams`."""
+        return await streams.append(cls.get_pymongo_collection(), entries, "pos")
+
+    @classmethod
+    async def head(cls, user: Id) -> int:
+        """The last position of a person's log."""
+        return await streams.head(cls.get_pymongo_collection(), "user", user, "pos")
+
+    @classmethod
+    async def after(cls, user: Id, pos: int, limit: int) -> list["Update"]:
+        """The next entries behind `pos`, in order."""
+        return await cls.find({"user": user, "pos": {"$gt": pos}}).sort("+pos").limit(limit).to_list()
+
+    @classmethod
+    async def heads_since(cls, moment: datetime) -> dict[Id, int]:
+        """The last position of every log that has grown since `moment`."""
+        found = cls.get_pymongo_collection().find({"at": {"$gte": moment}}, {"user": 1, "pos": 1, "_id": 0})
+        heads: dict[Id, int] = {}
+        async for entry in found:
+            heads[entry["user"]] = max(heads.get(entry["user"], 0), entry["pos"])
+        return heads
+
+    @classmethod
+    async def trim(cls, user: Id, up_to: int) -> None:
+        """Forget the entries up to and including `up_to`."""
+        await cls.get_pymongo_collection().delete_many({"user": user, "pos": {"$lte": up_to}})
+
+
+DOCUMENTS: list[type[Document]] = [Update]

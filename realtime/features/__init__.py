@@ -1,0 +1,1 @@
+"""What Plaza can do, one package for each feature."""

@@ -1,0 +1,246 @@
+"""What people can do with conversations. Every way in goes through `place`: it finds and authorises in one step."""
+
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from time import monotonic
+from typing import Protocol
+
+from common.errors import Invalid, NotFound
+from common.ids import Id
+from documents.conversations import Conversation, ConversationList, Head, Member
+from realtime import channels
+from realtime.channels import Publication
+from realtime.features.conversations.schemas import (
+    ConversationOut,
+    ConversationUpdated,
+    JoinOut,
+    MemberOut,
+    Person,
+    Role,
+)
+from realtime.features.updates import UpdateService
+
+PLACE_SECONDS = 1.5
+MAX_PLACES = 50_000
+LISTED_MEMBERS = 100
+MAX_CONVERSATIONS = 5000
+
+
+class ConversationNotFound(NotFound):
+    text = "There is no such conversation."
+
+
+class People(Protocol):
+    """What conversations need to know of people."""
+
+    async def exists(self, user_id: Id) -> bool: ...
+
+    async def cards(self, user_ids: Iterable[Id]) -> Mapping[Id, Person]: ...
+
+
+class Blocks(Protocol):
+    """Who has blocked whom."""
+
+    async def blocked_between(self, one: Id, other: Id) -> bool: ...
+
+    async def hidden_ids(self, viewer: Id) -> set[Id]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A member's place in a conversation, as it was at most 1.5 s ago."""
+
+    conversation_id: Id
+    user_id: Id
+    role: Role
+    other: Id | None
+    """The other person of a direct conversation."""
+    is_announced: bool
+    """Whether the members have been told that the conversation exists."""
+
+
+class ConversationService:
+    """Direct conversations and their members' places; groups are managed by `GroupService`."""
+
+    def __init__(self, people: People, blocks: Blocks, updates: UpdateService) -> None:
+        self._people, self._blocks, self._updates = people, blocks, updates
+        self._places: OrderedDict[tuple[Id, Id], tuple[float, Place]] = OrderedDict()
+        self._stale: OrderedDict[Id, float] = OrderedDict()
+
+    # -- finding and authorising
+
+    async def place(self, user_id: Id, conversation_id: Id) -> Place:
+        """The caller's place; raises `ConversationNotFound` for who is not a member, or is blocked."""
+        place = self._known_place(user_id, conversation_id)
+        if place is None:
+            place = await self._find_place(user_id, conversation_id)
+            self._remember(place)
+        if place.other is not None and await self._blocks.blocked_between(user_id, place.other):
+            raise ConversationNotFound
+        return place
+
+    def _known_place(self, user_id: Id, conversation_id: Id) -> Place | None:
+        until, place = self._places.get((user_id, conversation_id), (0.0, None))
+        return place if until > max(monotonic(), self._stale.get(conversation_id, 0.0)) else None
+
+    def _remember(self, place: Place) -> None:
+        self._places[place.user_id, place.conversation_id] = (monotonic() + PLACE_SECONDS, place)
+        while len(self._places) > MAX_PLACES:
+            self._places.popitem(last=False)
+
+    def forget_places(self, conversation_id: Id) -> None:
+        """Look again, because members or roles have changed here."""
+        self._stale[conversation_id] = monotonic() + PLACE_SECONDS
+        self._stale.move_to_end(conversation_id)
+        while len(self._stale) > MAX_PLACES:
+            self._stale.popitem(last=False)
+
+    async def _find_place(self, user_id: Id, conversation_id: Id) -> Place:
+        member = await Member.of(conversation_id, user_id)
+        conversation = await Conversation.get(conversation_id) if member else None
+        if member is None or conversation is None:
+            raise ConversationNotFound
+        other = next((one for one in conversation.pair if one != user_id), None)
+        announced = conversation.kind == "group" or conversation.last_seq > 0
+        return Place(conversation_id, user_id, member.role, other, announced)
+
+    async def direct(self, user_id: Id, other: Id) -> Place:
+        """The place in the direct conversation with someone, which is made when there is none."""
+        if other == user_id:
+            raise Invalid.field("to", "cannot be yourself")
+        if await self._blocks.blocked_between(user_id, other):
+            raise ConversationNotFound
+        conversation_id = Conversation.direct_id(user_id, other)
+        place = self._known_place(user_id, conversation_id)
+        if place is not None:
+            return place
+        try:
+            return await self.place(user_id, conversation_id)
+        except ConversationNotFound:
+            if not await self._people.exists(other):
+                raise
+        await Conversation.open_direct(user_id, other)
+        return await self.place(user_id, conversation_id)
+
+    def direct_id(self, one: Id, other: Id) -> Id:
+        """The id that the direct conversation of two people has or would have."""
+        return Conversation.direct_id(one, other)
+
+    async def existing_direct(self, user_id: Id, other: Id) -> Place:
+        """The place in the direct conversation with someone, if they ever met."""
+        return await self.place(user_id, Conversation.direct_id(user_id, other))
+
+    async def announce(self, place: Place) -> None:
+        """Tell both people of a new direct conversation, once, and let their sockets listen to it."""
+        if place.is_announced or place.other is None:
+            return
+        created = ConversationUpdated(conversation_id=place.conversation_id, change="created", kind="direct")
+        await self._updates.append(
+            (place.user_id, place.other),
+            created,
+            key=f"created:{place.conversation_id}",
+            join=(channels.conversation(place.conversation_id), 0),
+        )
+        self.forget_places(place.conversation_id)
+
+    # -- reading
+
+    async def show(self, user_id: Id, conversation_id: Id) -> ConversationOut:
+        """A conversation as its member sees it."""
+        await self.place(user_id, conversation_id)
+        member = await Member.of(conversation_id, user_id)
+        conversation = await Conversation.get(conversation_id)
+        if member is None or conversation is None:
+            raise ConversationNotFound
+        (shown,) = await self.shown([(member, conversation)])
+        return shown
+
+    async def page(
+        self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
+    ) -> list[tuple[Member, Conversation]]:
+        """A person's conversations by activity, without those they share with a blocked person only."""
+        hidden = [Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)]
+        return await ConversationList.page(user_id, limit, before, skip, hidden)
+
+    async def shown(self, rows: Sequence[tuple[Member, Conversation]]) -> list[ConversationOut]:
+        """Rows of the list as the wire shows them, with members and their names."""
+        listed = {c.id: await Member.list_of(c.id, LISTED_MEMBERS) for _, c in rows}
+        cards = await self._people.cards({m.user for members in listed.values() for m in members})
+        return [_conversation_out(member, c, _members_out(listed[c.id], cards)) for member, c in rows]
+
+    async def enter(self, place: Place) -> JoinOut:
+        """What a client needs on opening a conversation."""
+        shown = await self.show(place.user_id, place.conversation_id)
+        return JoinOut(
+            conversation_id=shown.id, seq=shown.seq, members=shown.members, unread=shown.unread
+        )
+
+    async def count(self, user_id: Id) -> int:
+        return await ConversationList.count(user_id)
+
+    async def channels_of(self, user_id: Id) -> list[tuple[str, int]]:
+        """The channels of all conversations of a person, with the last seq of each."""
+        found = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
+        return [(channels.conversation(conversation), seq) for conversation, seq in found]
+
+    async def memberships(self, user_id: Id, among: Sequence[Id]) -> dict[Id, int]:
+        """The last seq of those conversations that this person is a member of and may read."""
+        mine = await Member.among(user_id, among)
+        hidden = {Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)}
+        return await Conversation.last_seqs([one for one in mine if one not in hidden])
+
+    async def member_ids(self, conversation_id: Id) -> list[Id]:
+        return await Member.ids_of(conversation_id)
+
+    # -- as a source of heads, and a place for them
+
+    async def heads(self, conversation_ids: Sequence[Id]) -> dict[Id, int]:
+        return await Conversation.last_seqs(conversation_ids)
+
+    async def touch(self, heads: Iterable[Head]) -> None:
+        """Record the newest messages; senders have read up to their own."""
+        await Conversation.touch(heads)
+
+    async def tell(self, conversation_id: Id, publication: Publication, key: str) -> None:
+        """Log a change for every member."""
+        await self._updates.append(await Member.ids_of(conversation_id), publication, key=key)
+
+
+def _members_out(members: Sequence[Member], cards: Mapping[Id, Person]) -> list[MemberOut]:
+    shown: list[MemberOut] = []
+    for member in members:
+        card = cards.get(member.user)
+        shown.append(
+            MemberOut(
+                user_id=member.user,
+                name=card.name if card else "",
+                handle=card.handle if card else "",
+                avatar=card.avatar if card else None,
+                role=member.role,
+                read_seq=member.read_seq,
+                delivered_seq=max(member.delivered_seq, member.read_seq),
+                joined_at=member.joined_at,
+            )
+        )
+    return shown
+
+
+def _conversation_out(
+    member: Member, conversation: Conversation, members: list[MemberOut]
+) -> ConversationOut:
+    return ConversationOut(
+        id=conversation.id,
+        kind=conversation.kind,
+        name=conversation.name,
+        members=members,
+        member_count=conversation.member_count,
+        role=member.role,
+        muted=member.muted,
+        seq=conversation.last_seq,
+        read_seq=member.read_seq,
+        unread=max(0, conversation.last_seq - member.read_seq),
+        created_at=conversation.created_at,
+        last_at=conversation.last_at,
+    )

@@ -1,0 +1,110 @@
+"""What a client may say about messages."""
+
+from common.errors import Invalid
+from common.ids import Id
+from realtime import channels
+from realtime.actors import Actors
+from realtime.features.conversations import ConversationService, Place
+from realtime.features.conversations.schemas import (
+    JoinIn,
+    JoinOut,
+    LeaveIn,
+    LeaveOut,
+    ReadOut,
+    TypingIn,
+)
+from realtime.features.messages.actor import Send, SetTyping
+from realtime.features.messages.schemas import DeleteIn, EditIn, MessageIn, MessageOut, ReactIn, ReadIn
+from realtime.features.messages.service import MessageService
+from realtime.gateway.commands import command
+from realtime.gateway.session import Session
+
+
+class MessageCommands:
+    """Conversations over the socket. Also a hook: a socket that goes stops typing."""
+
+    def __init__(
+        self, actors: Actors, messages: MessageService, conversations: ConversationService
+    ) -> None:
+        self._actors, self._messages, self._conversations = actors, messages, conversations
+        self._typing: dict[str, set[Id]] = {}
+
+    @command("join_room")
+    async def join_room(self, session: Session, body: JoinIn) -> JoinOut:
+        """Open a conversation: its positions and members. Typing indicators arrive from now on."""
+        place = await self._place(session, body.friend_id, body.conversation_id, "friendId")
+        session.quiet.discard(channels.conversation(place.conversation_id))
+        return await self._conversations.enter(place)
+
+    @command("leave_room")
+    async def leave_room(self, session: Session, body: LeaveIn) -> LeaveOut:
+        """Close a conversation on this socket: no more typing indicators. Messages still arrive."""
+        place = await self._conversations.place(session.user_id, body.conversation_id)
+        session.quiet.add(channels.conversation(place.conversation_id))
+        self._stop_typing(session, place.conversation_id)
+        return LeaveOut(conversation_id=place.conversation_id)
+
+    @command("send_message")
+    async def send_message(self, session: Session, body: MessageIn) -> MessageOut:
+        """Send a message. The answer is the stored message; a retry with the same `clientId` gets the same."""
+        key = body.conversation_id or (body.to and self._conversations.direct_id(session.user_id, body.to))
+        if key is None:
+            raise Invalid.field("to", "give either to or conversationId")
+        self._typing.get(session.id, set()).discard(key)
+        return await self._actors.ask("conversation", key, Send(session.user_id, body))
+
+    @command("typing")
+    async def typing(self, session: Session, body: TypingIn) -> LeaveOut:
+        """Say that one is typing, or not any more."""
+        place = await self._place(session, body.to, body.conversation_id, "to")
+        if body.is_typing:
+            self._typing.setdefault(session.id, set()).add(place.conversation_id)
+            message = SetTyping(session.user_id, session.id, True)
+            self._actors.tell("conversation", place.conversation_id, message)
+        else:
+            self._stop_typing(session, place.conversation_id)
+        return LeaveOut(conversation_id=place.conversation_id)
+
+    @command("mark_read")
+    async def mark_read(self, session: Session, body: ReadIn) -> ReadOut:
+        """Have read everything up to a message."""
+        return await self._messages.mark_read(session.user_id, body)
+
+    @command("edit_message")
+    async def edit_message(self, session: Session, body: EditIn) -> MessageOut:
+        """Edit one's own message, within 24 hours."""
+        return await self._messages.edit(session.user_id, body)
+
+    @command("delete_message")
+    async def delete_message(self, session: Session, body: DeleteIn) -> MessageOut:
+        """Delete a message for everyone."""
+        return await self._messages.delete(session.user_id, body)
+
+    @command("react_message")
+    async def react_message(self, session: Session, body: ReactIn) -> MessageOut:
+        """React with an emoji, or take it back."""
+        return await self._messages.react(session.user_id, body)
+
+    # -- as a hook of the gateway
+
+    async def opened(self, session: Session) -> None:
+        """Nobody types yet."""
+
+    async def closed(self, session: Session) -> None:
+        for conversation_id in self._typing.pop(session.id, ()):
+            message = SetTyping(session.user_id, session.id, False)
+            self._actors.tell("conversation", conversation_id, message)
+
+    def _stop_typing(self, session: Session, conversation_id: Id) -> None:
+        self._typing.get(session.id, set()).discard(conversation_id)
+        message = SetTyping(session.user_id, session.id, False)
+        self._actors.tell("conversation", conversation_id, message)
+
+    async def _place(
+        self, session: Session, person: Id | None, conversation_id: Id | None, field: str
+    ) -> Place:
+        if (person is None) == (conversation_id is None):
+            raise Invalid.field(field, f"give either {field} or conversationId")
+        if person is not None:
+            return await self._conversations.direct(session.user_id, person)
+        return await self._conversations.place(session.user_id, conversation_id or "")

@@ -1,0 +1,135 @@
+"""The shapes of messages."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, StringConstraints
+
+from common.ids import Id
+from realtime.channels import Publication, Wire
+from realtime.features.conversations.schemas import ConversationOut
+
+MAX_TEXT = 10_000
+
+
+def _clean(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+def _emoji(text: str) -> str:
+    if any(char.isspace() or not char.isprintable() for char in text.replace("\u200d", "")) or text.isascii():
+        raise ValueError("must be an emoji")
+    return text
+
+
+def _address(url: str) -> str:
+    if not url.startswith(("https://", "http://", "/api/media/")) or any(c <= " " for c in url):
+        raise ValueError("must be an http(s) address or one of ours")
+    return url
+
+
+Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_clean)]
+ClientId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
+Emoji = Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_emoji)]
+MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_address)]
+Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+
+
+class MessageIn(Wire):
+    """A message to a person (`to`) or a conversation. `clientId` is made once per message and kept for retries."""
+
+    to: Id | None = None
+    conversation_id: Id | None = None
+    text: Text = ""
+    media_url: MediaUrl | None = None
+    media_id: Id | None = None
+    reply_to: Id | None = None
+    client_id: ClientId
+
+
+class MessageOut(Wire):
+    """A message. `read` says that somebody else has read it; a deleted one keeps its place without content."""
+
+    id: Id
+    conversation_id: Id
+    seq: int
+    from_: Id = Field(alias="from")
+    to: Id | None = None
+    text: str
+    media_url: str | None = None
+    media_type: str | None = None
+    reply_to: Id | None = None
+    reactions: dict[str, list[Id]] = Field(default_factory=dict[str, list[str]])
+    read: bool = False
+    read_at: datetime | None = None
+    edited_at: datetime | None = None
+    deleted_at: datetime | None = None
+    client_id: str
+    created_at: datetime
+
+
+class NewMessage(Publication, MessageOut, event="new_message"):
+    """A message was stored. `seq` is gapless in its conversation: a jump means that `sync` has more."""
+
+
+class EditIn(Wire):
+    """A new text. With `editedAt` (null: never edited) it is refused when someone edited meanwhile."""
+
+    message_id: Id
+    text: Annotated[str, StringConstraints(min_length=1, max_length=MAX_TEXT), AfterValidator(_clean)]
+    edited_at: datetime | None = None
+
+
+class DeleteIn(Wire):
+    message_id: Id
+
+
+class ReactIn(Wire):
+    """Add an emoji to a message, or with `on: false` take it back."""
+
+    message_id: Id
+    emoji: Emoji
+    on: bool = True
+
+
+class ReadIn(Wire):
+    """Everything up to a message, or up to a seq of a conversation, is read."""
+
+    message_id: Id | None = None
+    conversation_id: Id | None = None
+    seq: Seq | None = None
+
+
+class MessageUpdated(Publication, event="message_updated", logged=True):
+    """A message was edited."""
+
+    message: MessageOut
+
+
+class MessageDeleted(Publication, event="message_deleted", logged=True):
+    """A message was deleted for everyone; its place in the order stays."""
+
+    conversation_id: Id
+    message_id: Id
+    seq: int
+    deleted_at: datetime
+
+
+class MessageReaction(Publication, event="message_reaction", logged=True):
+    """`userId` added (`on`) or took back an emoji; `reactions` are all that stand now."""
+
+    conversation_id: Id
+    message_id: Id
+    seq: int
+    user_id: Id
+    emoji: str
+    on: bool
+    reactions: dict[str, list[Id]]
+
+
+class ConversationEntry(ConversationOut):
+    """A conversation in one's list."""
+
+    last_message: MessageOut | None = None

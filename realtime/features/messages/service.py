@@ -1,0 +1,263 @@
+"""What people can do with messages: the one way in for sockets and for HTTP."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+
+from common.clock import now
+from common.errors import Conflict, Forbidden, Invalid, NotFound
+from common.ids import Id
+from documents.conversations import Member
+from documents.messages import Message
+from realtime.fanout import Delivery, Fanout
+from realtime.features.conversations import ConversationService, Place
+from realtime.features.conversations.schemas import ReadOut
+from realtime.features.messages import rules, store
+from realtime.features.messages.schemas import (
+    ConversationEntry,
+    DeleteIn,
+    EditIn,
+    MessageDeleted,
+    MessageIn,
+    MessageOut,
+    MessageReaction,
+    MessageUpdated,
+    ReactIn,
+    ReadIn,
+)
+from realtime.features.receipts import ReceiptService
+from realtime.streams import Draft, KeyKnown, StreamWriter
+
+MediaAddress = Callable[[Id, Id], Awaitable[str]]
+"""The address of a person's own medium; raises `NotFound`."""
+
+
+class MessageNotFound(NotFound):
+    text = "There is no such message."
+
+
+class MediaNotFound(NotFound):
+    code, text = "media_not_found", "There is no such upload of yours."
+
+
+class ClientIdReused(Conflict):
+    code, text = "client_id_reused", "This clientId belongs to another message of yours."
+
+
+class EditConflict(Conflict):
+    code, text = "edit_conflict", "The message was edited meanwhile."
+
+
+class MessageService:
+    """Stores messages in their conversation's one order, and changes them."""
+
+    def __init__(
+        self,
+        conversations: ConversationService,
+        receipts: ReceiptService,
+        fanout: Fanout,
+        *,
+        batch: int = 256,
+    ) -> None:
+        self._conversations, self._receipts, self._fanout = conversations, receipts, fanout
+        self._writer = StreamWriter(store.MessageLog(), self._stored, batch=batch)
+
+    # -- sending
+
+    async def send(self, user_id: Id, body: MessageIn) -> MessageOut:
+        """Store a message and say it; a retry gets the first answer."""
+        return await (await self.begin_send(user_id, body))
+
+    async def begin_send(self, user_id: Id, body: MessageIn) -> "asyncio.Task[MessageOut]":
+        """Check a message and give it its turn; the task is its answer once it is stored.
+
+        Messages begun one after the other by one person are stored in that order.
+        """
+        rules.require_content(body)
+        if body.media_id is not None:
+            raise MediaNotFound
+        if body.to is not None:
+            place = await self._conversations.direct(user_id, body.to)
+        else:
+            place = await self._conversations.place(user_id, body.conversation_id or "")
+        if body.reply_to is not None:
+            await self._require_in(place, body.reply_to)
+        await self._conversations.announce(place)
+        draft = store.draft_of(place, body, rules.body_hash(place.conversation_id, body))
+        self._writer.append(draft)
+        return asyncio.get_running_loop().create_task(self._finish(draft, body.client_id))
+
+    async def _finish(self, draft: Draft, client_id: str) -> MessageOut:
+        try:
+            await asyncio.shield(draft.done)
+        except KeyKnown:
+            return await self._answer_again(draft, client_id)
+        return store.fresh(draft.entry)
+
+    async def _answer_again(self, draft: Draft, client_id: str) -> MessageOut:
+        """A retry: the stored message, said again for whom the first saying did not reach."""
+        known = await Message.of_client(draft.entry["sender"], client_id)
+        if known is None or known.body_hash != draft.entry["body_hash"]:
+            raise ClientIdReused
+        draft.entry.update(_id=known.id, seq=known.seq, created_at=known.created_at)
+        draft.position = known.seq
+        await self._conversations.touch(store.heads_of([draft]))
+        self._fanout.deliver(store.delivery(store.again(known)))
+        return store.again(known)
+
+    async def _stored(self, drafts: Sequence[Draft]) -> None:
+        await self._conversations.touch(store.heads_of(drafts))
+        for draft in drafts:
+            self._fanout.deliver(store.delivery(store.fresh(draft.entry)))
+
+    async def _require_in(self, place: Place, message_id: Id) -> None:
+        message = await Message.get(message_id)
+        if message is None or message.conversation != place.conversation_id:
+            raise MessageNotFound
+
+    # -- reading
+
+    async def history(
+        self, place: Place, limit: int, *, before: int | None = None, after: int | None = None
+    ) -> list[MessageOut]:
+        """The newest messages (in front of `before`), newest first; or those behind `after`, oldest first."""
+        if before is not None and after is not None:
+            raise Invalid.field("before", "give either before or after")
+        if after is not None:
+            found = await Message.after(place.conversation_id, after, limit)
+        else:
+            found = await Message.before(place.conversation_id, before, limit)
+        return await self.shown(place.conversation_id, found)
+
+    async def shown(self, conversation_id: Id, messages: Sequence[Message]) -> list[MessageOut]:
+        """Messages of one conversation, with who has read them."""
+        if not messages:
+            return []
+        readers = await Member.top_readers(conversation_id)
+        return [store.shown(message, readers) for message in messages]
+
+    async def conversations(
+        self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
+    ) -> list[ConversationEntry]:
+        """One's conversations by activity, each with its last message."""
+        rows = await self._conversations.page(user_id, limit, before, skip)
+        shown = await self._conversations.shown(rows)
+        last = await Message.many([c.last_message for _, c in rows if c.last_message])
+        entries: list[ConversationEntry] = []
+        for out, (_, row) in zip(shown, rows, strict=True):
+            message = last.get(row.last_message or "")
+            said = (await self.shown(row.id, [message]))[0] if message else None
+            entries.append(ConversationEntry(**out.model_dump(), last_message=said))
+        return entries
+
+    async def after(self, conversation_id: Id, seq: int, limit: int) -> list[MessageOut]:
+        """Messages behind a seq in order, for who was authorised before."""
+        return await self.shown(conversation_id, await Message.after(conversation_id, seq, limit))
+
+    async def latest(self, conversation_id: Id, limit: int) -> list[MessageOut]:
+        """The newest messages in order, for who was authorised before."""
+        found = await Message.before(conversation_id, None, limit)
+        return await self.shown(conversation_id, found[::-1])
+
+    # -- changing
+
+    async def edit(self, user_id: Id, body: EditIn) -> MessageOut:
+        """Replace one's own text, within 24 hours."""
+        message = await self._require_message(user_id, body.message_id)
+        if message.sender != user_id or message.deleted_at is not None:
+            raise Forbidden
+        rules.require_editable(message.created_at, now())
+        if message.text != body.text:
+            seen = body.edited_at if "edited_at" in body.model_fields_set else message.edited_at
+            edited = await Message.edit(message.id, user_id, body.text, seen)
+            if edited is None:
+                raise EditConflict
+            message = edited
+        (shown,) = await self.shown(message.conversation, [message])
+        key = f"edit:{message.id}:{message.edited_at}"
+        await self._conversations.tell(message.conversation, MessageUpdated(message=shown), key)
+        return shown
+
+    async def delete(self, user_id: Id, body: DeleteIn) -> MessageOut:
+        """Delete for everyone: one's own message, or any as owner or admin of the group."""
+        message = await self._require_message(user_id, body.message_id)
+        place = await self._conversations.place(user_id, message.conversation)
+        manages = place.other is None and place.role in ("owner", "admin")
+        if message.sender != user_id and not manages:
+            raise Forbidden
+        message = await Message.erase(message.id) or await self._require_message(user_id, message.id)
+        deleted = MessageDeleted(
+            conversation_id=message.conversation,
+            message_id=message.id,
+            seq=message.seq,
+            deleted_at=message.deleted_at or now(),
+        )
+        await self._conversations.tell(message.conversation, deleted, f"delete:{message.id}")
+        return store.shown(message)
+
+    async def react(self, user_id: Id, body: ReactIn) -> MessageOut:
+        """Add an emoji or take it back; what stands already stays."""
+        message = await self._require_message(user_id, body.message_id)
+        if message.deleted_at is not None:
+            raise MessageNotFound
+        if body.on:
+            changed = await Message.react(message.id, user_id, body.emoji, rules.MAX_REACTION_KINDS)
+        else:
+            changed = await Message.unreact(message.id, user_id, body.emoji)
+        if changed is None:
+            stands = user_id in message.reactions.get(body.emoji, ())
+            if stands != body.on:
+                raise Conflict("The message has all the reactions it can have.")
+            return store.shown(message)
+        shown = store.shown(changed)
+        said = MessageReaction(
+            conversation_id=changed.conversation,
+            message_id=changed.id,
+            seq=changed.seq,
+            user_id=user_id,
+            emoji=body.emoji,
+            on=body.on,
+            reactions=shown.reactions,
+        )
+        await self._conversations.tell(changed.conversation, said, f"react:{changed.id}:{now()}:{user_id}")
+        return shown
+
+    async def mark_read(self, user_id: Id, body: ReadIn) -> ReadOut:
+        """Have read up to a message or a seq."""
+        if body.message_id is not None:
+            message = await self._require_message(user_id, body.message_id)
+            if body.conversation_id not in (None, message.conversation):
+                raise MessageNotFound
+            return await self._receipts.mark_read(
+                user_id, message.conversation, message.seq, message.id
+            )
+        if body.conversation_id is None or body.seq is None:
+            raise Invalid.field("messageId", "give messageId, or conversationId and seq")
+        return await self._receipts.mark_read(user_id, body.conversation_id, body.seq)
+
+    async def _require_message(self, user_id: Id, message_id: Id) -> Message:
+        """A message in a conversation of the caller's; anything else does not exist."""
+        message = await Message.get(message_id)
+        if message is None:
+            raise MessageNotFound
+        try:
+            await self._conversations.place(user_id, message.conversation)
+        except NotFound as hidden:
+            raise MessageNotFound from hidden
+        return message
+
+    # -- as a source of streams for fan-out
+
+    async def entries_after(self, key: str, position: int, limit: int) -> Sequence[Delivery]:
+        return [store.delivery(store.again(m)) for m in await Message.after(key, position, limit)]
+
+    async def heads(self, keys: Sequence[str]) -> Mapping[str, int]:
+        return await self._conversations.heads(keys)
+
+    def observe(self, conversation_id: Id, seq: int) -> None:
+        """Another node has stored up to `seq`."""
+        self._writer.observe(conversation_id, seq)
+
+    async def stop(self, seconds: float) -> None:
+        """Store what waits."""
+        await self._writer.stop(seconds)

@@ -1,0 +1,129 @@
+"""Conversations' streams: drafts into stored messages, stored messages into deliveries and wire shapes."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from common.clock import now
+from common.ids import Id, new_id
+from documents.conversations import Head, Member
+from documents.messages import Message
+from documents.streams import Collision
+from realtime import channels
+from realtime.fanout import Delivery, packet_of
+from realtime.features.conversations import Place
+from realtime.features.messages import rules
+from realtime.features.messages.schemas import MessageIn, MessageOut, NewMessage
+from realtime.streams import Draft
+
+
+class MessageLog:
+    """The collection of messages, for the stream writer."""
+
+    name = "messages"
+
+    async def head(self, stream: Id) -> int:
+        return await Message.head(stream)
+
+    async def append(self, drafts: Sequence[Draft]) -> Collision | None:
+        for draft in drafts:
+            draft.entry["seq"] = draft.position
+        return await Message.append([draft.entry for draft in drafts])
+
+
+def draft_of(place: Place, body: MessageIn, digest: str) -> Draft:
+    """A message on its way into its conversation."""
+    entry: dict[str, Any] = {
+        "_id": new_id(),
+        "conversation": place.conversation_id,
+        "sender": place.user_id,
+        "to": place.other,
+        "client_id": body.client_id,
+        "body_hash": digest,
+        "text": body.text,
+        "media_url": body.media_url,
+        "media_type": rules.media_type(body.media_url),
+        "reply_to": body.reply_to,
+        "reactions": {},
+        "edited_at": None,
+        "deleted_at": None,
+        "created_at": now(),
+    }
+    return Draft(place.conversation_id, entry, f"{place.user_id}:{body.client_id}")
+
+
+def fresh(entry: Mapping[str, Any]) -> NewMessage:
+    """A message just stored, as everybody hears it. Its fields were checked on their way in."""
+    return NewMessage.model_construct(
+        id=entry["_id"],
+        conversation_id=entry["conversation"],
+        seq=entry["seq"],
+        from_=entry["sender"],
+        to=entry["to"],
+        text=entry["text"],
+        media_url=entry["media_url"],
+        media_type=entry["media_type"],
+        reply_to=entry["reply_to"],
+        client_id=entry["client_id"],
+        created_at=entry["created_at"],
+    )
+
+
+def delivery(message: NewMessage) -> Delivery:
+    """A message as an entry of its conversation's stream."""
+    channel = channels.conversation(message.conversation_id)
+    return Delivery((channel,), packet_of(message), message.seq, origin=message.from_)
+
+
+def heads_of(drafts: Sequence[Draft]) -> list[Head]:
+    """The newest message of each conversation in a group commit."""
+    heads: dict[Id, Head] = {}
+    for draft in drafts:
+        entry = draft.entry
+        senders = heads[draft.stream].senders if draft.stream in heads else {}
+        senders[entry["sender"]] = draft.position
+        heads[draft.stream] = Head(
+            conversation=draft.stream,
+            seq=draft.position,
+            at=entry["created_at"],
+            message=entry["_id"],
+            senders=senders,
+        )
+    return list(heads.values())
+
+
+def again(message: Message) -> NewMessage:
+    """A stored message, as it was said when it was new."""
+    return NewMessage(**_fields(message))
+
+
+def shown(message: Message, readers: Sequence[Member] = ()) -> MessageOut:
+    """A message with whether somebody other than its sender has read it; `readers` have read furthest."""
+    at = next((_read_at(reader, message.seq) for reader in readers if reader.user != message.sender), None)
+    return MessageOut(**_fields(message), read=at is not None, read_at=at)
+
+
+def _read_at(reader: Member, seq: int) -> datetime | None:
+    if reader.read_seq < seq:
+        return None
+    known = next((mark.at for mark in reader.marks if mark.seq >= seq), None)
+    return known or reader.read_at
+
+
+def _fields(message: Message) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "conversation_id": message.conversation,
+        "seq": message.seq,
+        "from": message.sender,
+        "to": message.to,
+        "text": message.text,
+        "media_url": message.media_url,
+        "media_type": message.media_type,
+        "reply_to": message.reply_to,
+        "reactions": {emoji: users for emoji, users in message.reactions.items() if users},
+        "edited_at": message.edited_at,
+        "deleted_at": message.deleted_at,
+        "client_id": message.client_id,
+        "created_at": message.created_at,
+    }
