@@ -19,7 +19,7 @@ log = structlog.get_logger(__name__)
 
 _SHIM = Path(__file__).with_name("shim.py")
 _READY_WITHIN = 60.0
-_HEALTHY_AFTER = 60.0
+_HEALTHY_AFTER = 5.0
 _SHIM_GRACE = 0.5
 
 
