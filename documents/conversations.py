@@ -1,6 +1,7 @@
 """Conversations, and the places people have in them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Literal
 
@@ -21,7 +22,7 @@ MAX_MARKS = 50
 
 
 class Conversation(Document):
-    """A conversation. `last_seq` and what follows it are hints, written before a message is acknowledged."""
+    """A conversation. `last_at` orders lists and is written a moment after a message; the messages decide."""
 
     id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
     kind: Kind
@@ -32,7 +33,6 @@ class Conversation(Document):
     created_at: datetime = Field(default_factory=now)
     last_seq: int = 0
     last_at: datetime = Field(default_factory=now)
-    last_message: Id | None = None
 
     class Settings:
         name = "conversations"
@@ -57,14 +57,11 @@ class Conversation(Document):
 
     @classmethod
     async def touch(cls, heads: Iterable["Head"]) -> None:
-        """Record the newest message of conversations, and that its senders have read up to their own."""
+        """Record when conversations were last active, and that senders have read up to their own messages."""
         heads = list(heads)
         await cls.get_pymongo_collection().bulk_write(
             [
-                UpdateOne(
-                    {"_id": head.conversation, "last_seq": {"$lt": head.seq}},
-                    {"$set": {"last_seq": head.seq, "last_at": head.at, "last_message": head.message}},
-                )
+                UpdateOne({"_id": head.conversation}, {"$max": {"last_seq": head.seq, "last_at": head.at}})
                 for head in heads
             ],
             ordered=False,
@@ -73,7 +70,7 @@ class Conversation(Document):
             [
                 UpdateOne(
                     {"conversation": head.conversation, "user": user, "read_seq": {"$lt": seq}},
-                    {"$set": {"read_seq": seq, "delivered_seq": seq, "read_at": head.at}},
+                    {"$set": {"read_seq": seq, "read_at": head.at}, "$max": {"delivered_seq": seq}},
                 )
                 for head in heads
                 for user, seq in head.senders.items()
@@ -111,19 +108,43 @@ class Conversation(Document):
         )
 
     @classmethod
-    async def last_seqs(cls, conversations: Sequence[Id]) -> dict[Id, int]:
-        found = cls.get_pymongo_collection().find({"_id": {"$in": list(conversations)}}, {"last_seq": 1})
-        return {entry["_id"]: entry["last_seq"] async for entry in found}
+    async def heads(cls, conversations: Sequence[Id]) -> dict[Id, int]:
+        """The last seq of each conversation, from its messages."""
+        found = await cls.get_pymongo_collection().aggregate(
+            [{"$match": {"_id": {"$in": list(conversations)}}}, _LAST, {"$project": {"seq": "$last.seq"}}]
+        )
+        return {entry["_id"]: _first(entry["seq"]) async for entry in found}
 
 
-class Head(BaseModel):
-    """The newest message of a conversation in one group commit, and the last one of each sender."""
+@dataclass(slots=True)
+class Head:
+    """The newest message of a conversation, and the last one of each sender."""
 
     conversation: Id
     seq: int
     at: datetime
-    message: Id
     senders: dict[Id, int]
+
+
+def _last_message(conversation: str, name: str, where: Raw | None = None) -> Raw:
+    """A step that looks up the newest message of the conversation in field `conversation`."""
+    pipeline = [{"$match": where or {}}, {"$sort": {"seq": -1}}, {"$limit": 1}]
+    return {
+        "$lookup": {
+            "from": "messages",
+            "localField": conversation,
+            "foreignField": "conversation",
+            "pipeline": pipeline,
+            "as": name,
+        }
+    }
+
+
+_LAST: Raw = _last_message("_id", "last")
+
+
+def _first(values: list[int]) -> int:
+    return values[0] if values else 0
 
 
 class Mark(BaseModel):
@@ -274,8 +295,28 @@ class Member(Document):
         )
 
 
+@dataclass(slots=True)
+class Row:
+    """A person's place in a conversation with where it stands: `seq` and `read_seq` are exact."""
+
+    member: Member
+    conversation: Conversation
+    seq: int
+    read_seq: int
+    last_message: Raw | None
+
+    @classmethod
+    def of(cls, raw: Raw) -> "Row":
+        last = (raw.pop("last") or [None])[0]
+        own = _first([entry["seq"] for entry in raw.pop("own")])
+        conversation = Conversation.model_validate(raw.pop("c"))
+        member = Member.model_validate(raw)
+        seq = last["seq"] if last else 0
+        return cls(member, conversation, seq, max(member.read_seq, own), last)
+
+
 class ConversationList:
-    """A person's conversations by activity, read in one query."""
+    """A person's conversations, with exact positions read from the messages."""
 
     @staticmethod
     async def page(
@@ -284,19 +325,10 @@ class ConversationList:
         before: tuple[datetime, Id] | None = None,
         skip: int = 0,
         without: Sequence[Id] = (),
-    ) -> list[tuple[Member, Conversation]]:
+    ) -> list[Row]:
         """Newest first; `before` continues behind a (last_at, id). Empty direct conversations do not show."""
         steps: list[Raw] = [
-            {"$match": {"user": user, "conversation": {"$nin": list(without)}}},
-            {
-                "$lookup": {
-                    "from": "conversations",
-                    "localField": "conversation",
-                    "foreignField": "_id",
-                    "as": "c",
-                }
-            },
-            {"$unwind": "$c"},
+            *_mine(user, {"conversation": {"$nin": list(without)}}),
             {"$match": {"$or": [{"c.kind": "group"}, {"c.last_seq": {"$gt": 0}}]}},
         ]
         if before is not None:
@@ -304,24 +336,37 @@ class ConversationList:
             behind = [{"c.last_at": {"$lt": at}}, {"c.last_at": at, "c._id": {"$lt": last}}]
             steps.append({"$match": {"$or": behind}})
         steps += [{"$sort": {"c.last_at": -1, "c._id": -1}}, {"$skip": skip}, {"$limit": limit}]
-        found = await Member.get_pymongo_collection().aggregate(steps)
-        return [
-            (Member.model_validate(raw), Conversation.model_validate(raw.pop("c"))) async for raw in found
-        ]
+        return await _rows(user, steps)
 
     @staticmethod
-    async def all_of(user: Id, limit: int) -> list[tuple[Id, int]]:
-        """Every conversation of a person, empty ones too, with its last seq."""
-        found = (
-            Member.get_pymongo_collection().find({"user": user}, {"conversation": 1, "_id": 0}).limit(limit)
-        )
-        ids = [entry["conversation"] async for entry in found]
-        seqs = await Conversation.last_seqs(ids)
-        return [(one, seqs.get(one, 0)) for one in ids]
+    async def one(user: Id, conversation: Id) -> Row | None:
+        """A person's place in one conversation."""
+        rows = await _rows(user, _mine(user, {"conversation": conversation}))
+        return rows[0] if rows else None
+
+    @staticmethod
+    async def all_of(user: Id, limit: int) -> list[Id]:
+        """Every conversation of a person, empty ones too."""
+        found = Member.get_pymongo_collection().find({"user": user}, {"conversation": 1, "_id": 0}).limit(limit)
+        return [entry["conversation"] async for entry in found]
 
     @staticmethod
     async def count(user: Id) -> int:
         return await Member.get_pymongo_collection().count_documents({"user": user})
+
+
+def _mine(user: Id, where: Raw) -> list[Raw]:
+    lookup = {"from": "conversations", "localField": "conversation", "foreignField": "_id", "as": "c"}
+    return [{"$match": {"user": user, **where}}, {"$lookup": lookup}, {"$unwind": "$c"}]
+
+
+async def _rows(user: Id, steps: Sequence[Raw]) -> list[Row]:
+    """Add the last message, and one's own last message behind what one has read."""
+    own: Raw = _last_message("conversation", "own", {"sender": user, "$expr": {"$gt": ["$seq", "$$read"]}})
+    own["$lookup"]["let"] = {"read": "$read_seq"}
+    last = _last_message("conversation", "last")
+    found = await Member.get_pymongo_collection().aggregate([*steps, last, own])
+    return [Row.of(raw) async for raw in found]
 
 
 DOCUMENTS: list[type[Document]] = [Conversation, Member]

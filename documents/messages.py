@@ -69,11 +69,6 @@ class Message(Document):
         return await cls.find(where).sort("-seq").limit(limit).to_list()
 
     @classmethod
-    async def many(cls, ids: Sequence[Id]) -> dict[Id, "Message"]:
-        found = await cls.find({"_id": {"$in": list(ids)}}).to_list()
-        return {message.id: message for message in found}
-
-    @classmethod
     async def change(cls, message_id: Id, where: Raw, change: Raw) -> "Message | None":
         """Apply `change` if the message still fits `where`; the message after it."""
         raw = await cls.get_pymongo_collection().find_one_and_update(

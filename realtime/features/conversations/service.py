@@ -1,5 +1,6 @@
 """What people can do with conversations. Every way in goes through `place`: it finds and authorises in one step."""
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,9 +8,11 @@ from datetime import datetime
 from time import monotonic
 from typing import Protocol
 
+import structlog
+
 from common.errors import Invalid, NotFound
 from common.ids import Id
-from documents.conversations import Conversation, ConversationList, Head, Member
+from documents.conversations import Conversation, ConversationList, Head, Member, Row
 from realtime import channels
 from realtime.channels import Publication
 from realtime.features.conversations.schemas import (
@@ -26,6 +29,10 @@ PLACE_SECONDS = 1.5
 MAX_PLACES = 50_000
 LISTED_MEMBERS = 100
 MAX_CONVERSATIONS = 5000
+HEADS_AT_ONCE = 500
+TOUCH_SECONDS = 0.2
+
+log = structlog.get_logger(__name__)
 
 
 class ConversationNotFound(NotFound):
@@ -68,6 +75,8 @@ class ConversationService:
         self._people, self._blocks, self._updates = people, blocks, updates
         self._places: OrderedDict[tuple[Id, Id], tuple[float, Place]] = OrderedDict()
         self._stale: OrderedDict[Id, float] = OrderedDict()
+        self._active: dict[Id, Head] = {}
+        self._toucher: asyncio.Task[None] | None = None
 
     # -- finding and authorising
 
@@ -150,25 +159,24 @@ class ConversationService:
     async def show(self, user_id: Id, conversation_id: Id) -> ConversationOut:
         """A conversation as its member sees it."""
         await self.place(user_id, conversation_id)
-        member = await Member.of(conversation_id, user_id)
-        conversation = await Conversation.get(conversation_id)
-        if member is None or conversation is None:
+        row = await ConversationList.one(user_id, conversation_id)
+        if row is None:
             raise ConversationNotFound
-        (shown,) = await self.shown([(member, conversation)])
+        (shown,) = await self.shown([row])
         return shown
 
     async def page(
         self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
-    ) -> list[tuple[Member, Conversation]]:
+    ) -> list[Row]:
         """A person's conversations by activity, without those they share with a blocked person only."""
         hidden = [Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)]
         return await ConversationList.page(user_id, limit, before, skip, hidden)
 
-    async def shown(self, rows: Sequence[tuple[Member, Conversation]]) -> list[ConversationOut]:
+    async def shown(self, rows: Sequence[Row]) -> list[ConversationOut]:
         """Rows of the list as the wire shows them, with members and their names."""
-        listed = {c.id: await Member.list_of(c.id, LISTED_MEMBERS) for _, c in rows}
+        listed = {row.conversation.id: await Member.list_of(row.conversation.id, LISTED_MEMBERS) for row in rows}
         cards = await self._people.cards({m.user for members in listed.values() for m in members})
-        return [_conversation_out(member, c, _members_out(listed[c.id], cards)) for member, c in rows]
+        return [_conversation_out(row, _members_out(listed[row.conversation.id], cards)) for row in rows]
 
     async def enter(self, place: Place) -> JoinOut:
         """What a client needs on opening a conversation."""
@@ -182,26 +190,55 @@ class ConversationService:
 
     async def channels_of(self, user_id: Id) -> list[tuple[str, int]]:
         """The channels of all conversations of a person, with the last seq of each."""
-        found = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
-        return [(channels.conversation(conversation), seq) for conversation, seq in found]
+        mine = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
+        heads = await self.heads(mine)
+        return [(channels.conversation(one), heads.get(one, 0)) for one in mine]
 
     async def memberships(self, user_id: Id, among: Sequence[Id]) -> dict[Id, int]:
         """The last seq of those conversations that this person is a member of and may read."""
         mine = await Member.among(user_id, among)
         hidden = {Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)}
-        return await Conversation.last_seqs([one for one in mine if one not in hidden])
+        return await self.heads([one for one in mine if one not in hidden])
 
     async def member_ids(self, conversation_id: Id) -> list[Id]:
         return await Member.ids_of(conversation_id)
 
-    # -- as a source of heads, and a place for them
-
     async def heads(self, conversation_ids: Sequence[Id]) -> dict[Id, int]:
-        return await Conversation.last_seqs(conversation_ids)
+        """The exact last seq of each conversation."""
+        heads: dict[Id, int] = {}
+        for start in range(0, len(conversation_ids), HEADS_AT_ONCE):
+            heads |= await Conversation.heads(conversation_ids[start : start + HEADS_AT_ONCE])
+        return heads
 
-    async def touch(self, heads: Iterable[Head]) -> None:
-        """Record the newest messages; senders have read up to their own."""
-        await Conversation.touch(heads)
+    async def head(self, conversation_id: Id) -> int:
+        """The exact last seq of a conversation."""
+        return (await Conversation.heads([conversation_id])).get(conversation_id, 0)
+
+    # -- when conversations were last active
+
+    def note(self, heads: Iterable[Head]) -> None:
+        """Remember new messages for the order of lists; written together a moment later."""
+        for head in heads:
+            known = self._active.setdefault(head.conversation, head)
+            if known.seq < head.seq:
+                head.senders = {**known.senders, **head.senders}
+                self._active[head.conversation] = head
+        if self._toucher is None and self._active:
+            self._toucher = asyncio.get_running_loop().create_task(self._touch_later())
+
+    async def _touch_later(self) -> None:
+        await asyncio.sleep(TOUCH_SECONDS)
+        self._toucher = None
+        await self.touch()
+
+    async def touch(self) -> None:
+        """Write what was noted. Should it be lost, only the order of lists is late until the next message."""
+        heads, self._active = list(self._active.values()), {}
+        try:
+            if heads:
+                await Conversation.touch(heads)
+        except Exception:
+            log.exception("touch_failed", conversations=len(heads))
 
     async def tell(self, conversation_id: Id, publication: Publication, key: str) -> None:
         """Log a change for every member."""
@@ -227,9 +264,8 @@ def _members_out(members: Sequence[Member], cards: Mapping[Id, Person]) -> list[
     return shown
 
 
-def _conversation_out(
-    member: Member, conversation: Conversation, members: list[MemberOut]
-) -> ConversationOut:
+def _conversation_out(row: Row, members: list[MemberOut]) -> ConversationOut:
+    member, conversation = row.member, row.conversation
     return ConversationOut(
         id=conversation.id,
         kind=conversation.kind,
@@ -238,9 +274,9 @@ def _conversation_out(
         member_count=conversation.member_count,
         role=member.role,
         muted=member.muted,
-        seq=conversation.last_seq,
-        read_seq=member.read_seq,
-        unread=max(0, conversation.last_seq - member.read_seq),
+        seq=row.seq,
+        read_seq=row.read_seq,
+        unread=max(0, row.seq - row.read_seq),
         created_at=conversation.created_at,
-        last_at=conversation.last_at,
+        last_at=max(conversation.last_at, row.last_message["created_at"] if row.last_message else conversation.last_at),
     )

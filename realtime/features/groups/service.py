@@ -117,7 +117,7 @@ class GroupService:
         conversation = await Conversation.get(conversation_id)
         if conversation is None:
             raise ConversationNotFound
-        seq = conversation.last_seq
+        seq = await self._conversations.head(conversation_id)
         member = Member(
             conversation=conversation_id,
             user=body.user_id,

@@ -101,12 +101,12 @@ class MessageService:
             raise ClientIdReused
         draft.entry.update(_id=known.id, seq=known.seq, created_at=known.created_at)
         draft.position = known.seq
-        await self._conversations.touch(store.heads_of([draft]))
+        self._conversations.note(store.heads_of([draft]))
         self._fanout.deliver(store.delivery(store.again(known)))
         return store.again(known)
 
     async def _stored(self, drafts: Sequence[Draft]) -> None:
-        await self._conversations.touch(store.heads_of(drafts))
+        self._conversations.note(store.heads_of(drafts))
         for draft in drafts:
             self._fanout.deliver(store.delivery(store.fresh(draft.entry)))
 
@@ -141,13 +141,11 @@ class MessageService:
     ) -> list[ConversationEntry]:
         """One's conversations by activity, each with its last message."""
         rows = await self._conversations.page(user_id, limit, before, skip)
-        shown = await self._conversations.shown(rows)
-        last = await Message.many([c.last_message for _, c in rows if c.last_message])
         entries: list[ConversationEntry] = []
-        for out, (_, row) in zip(shown, rows, strict=True):
-            message = last.get(row.last_message or "")
-            said = (await self.shown(row.id, [message]))[0] if message else None
-            entries.append(ConversationEntry(**out.model_dump(), last_message=said))
+        for out, row in zip(await self._conversations.shown(rows), rows, strict=True):
+            last = [Message.model_validate(row.last_message)] if row.last_message else []
+            said = await self.shown(out.id, last)
+            entries.append(ConversationEntry(**out.model_dump(), last_message=said[0] if said else None))
         return entries
 
     async def after(self, conversation_id: Id, seq: int, limit: int) -> list[MessageOut]:
@@ -261,3 +259,4 @@ class MessageService:
     async def stop(self, seconds: float) -> None:
         """Store what waits."""
         await self._writer.stop(seconds)
+        await self._conversations.touch()

@@ -86,7 +86,6 @@ def heads_of(drafts: Sequence[Draft]) -> list[Head]:
             conversation=draft.stream,
             seq=draft.position,
             at=entry["created_at"],
-            message=entry["_id"],
             senders=senders,
         )
     return list(heads.values())

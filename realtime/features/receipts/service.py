@@ -8,7 +8,7 @@ import structlog
 from common.clock import now
 from common.errors import Invalid
 from common.ids import Id
-from documents.conversations import Conversation, Member
+from documents.conversations import Member
 from realtime import channels
 from realtime.fanout import Connection, Fanout
 from realtime.features.conversations import ConversationService
@@ -21,7 +21,7 @@ SHARED_UP_TO = 100
 """In larger groups a reading position is logged for its owner only."""
 DELIVERED_UP_TO = 32
 """With more listening sockets on this node, delivery is not tracked."""
-FLUSH_SECONDS = 0.25
+FLUSH_SECONDS = 0.5
 MAX_PENDING = 20_000
 
 
@@ -40,9 +40,8 @@ class ReceiptService:
     ) -> ReadOut:
         """Have read everything up to `seq`. Doing it again, or for less, changes nothing."""
         await self._conversations.place(user_id, conversation_id)
-        conversation = await Conversation.get(conversation_id)
+        head = await self._conversations.head(conversation_id)
         member = await Member.of(conversation_id, user_id)
-        head = conversation.last_seq if conversation else 0
         if seq > head:
             raise Invalid.field("seq", f"the last message is {head}")
         position = member.read_seq if member else 0

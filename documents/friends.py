@@ -1,0 +1,224 @@
+"""Friendships, one document for each two people, and blocks, one for each direction."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from beanie import Document
+from pydantic import Field
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.collection import AsyncCollection
+from pymongo.errors import DuplicateKeyError
+
+from common.clock import now
+from common.ids import Id, derived_id
+from documents.streams import Raw
+
+State = Literal["pending", "accepted"]
+Mark = tuple[datetime, Id]
+"""Where a list goes on: the time and the id of the last row shown."""
+
+_ATTEMPTS = 5
+
+
+class Friendship(Document):
+    """Two people who are friends, or of whom `asked_by` has asked. `ask` is the only way in."""
+
+    id: Id = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    pair: list[Id]
+    state: State
+    asked_by: Id
+    asked_at: datetime
+    changed_at: datetime
+
+    class Settings:
+        name = "friendships"
+        indexes: ClassVar = [
+            IndexModel(
+                [
+                    ("pair", ASCENDING),
+                    ("state", ASCENDING),
+                    ("changed_at", DESCENDING),
+                    ("_id", DESCENDING),
+                ]
+            ),
+        ]
+
+    @staticmethod
+    def id_of(one: Id, other: Id) -> Id:
+        """The id of what two people have, the same from either side."""
+        return derived_id("friendship", *sorted((one, other)))
+
+    def other(self, user: Id) -> Id:
+        """Whom `user` is friends with here."""
+        return self.pair[1] if self.pair[0] == user else self.pair[0]
+
+    @classmethod
+    async def ask(cls, asker: Id, other: Id) -> "Friendship":
+        """Ask, or become friends when the other has asked; one atomic update, so two that cross are one."""
+        update = [{"$set": _asked(asker, other, now())}]
+        for _ in range(_ATTEMPTS):
+            try:
+                found = await _raw(cls).find_one_and_update(
+                    {"_id": cls.id_of(asker, other)},
+                    update,
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:  # both tried to be the first; the next attempt finds the winner's
+                continue
+            return cls.model_validate(found)
+        raise TimeoutError
+
+    @classmethod
+    async def accept(cls, user: Id, asked_by: Id) -> "Friendship | None":
+        """Say yes to a request; the friendship as it then is, also when it was one before."""
+        friendships = _raw(cls)
+        pair = {"_id": cls.id_of(user, asked_by)}
+        found = await friendships.find_one_and_update(
+            {**pair, "state": "pending", "asked_by": asked_by},
+            {"$set": {"state": "accepted", "changed_at": now()}},
+            return_document=ReturnDocument.AFTER,
+        )
+        if found is None:
+            found = await friendships.find_one({**pair, "state": "accepted"})
+        return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def end(
+        cls, one: Id, other: Id, *, state: State | None = None, asked_by: Id | None = None
+    ) -> "Friendship | None":
+        """Remove what two people have, when it is as said; exactly one caller gets what was removed."""
+        where: Raw = {"_id": cls.id_of(one, other)}
+        if state is not None:
+            where["state"] = state
+        if asked_by is not None:
+            where["asked_by"] = asked_by
+        found = await _raw(cls).find_one_and_delete(where)
+        return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def between(cls, one: Id, other: Id) -> "Friendship | None":
+        return await cls.find_one({"_id": cls.id_of(one, other)})
+
+    @classmethod
+    async def friend_ids(cls, user: Id) -> set[Id]:
+        """Everyone this person is friends with."""
+        where = {"pair": user, "state": "accepted"}
+        found = _raw(cls).find(where, {"pair": 1, "_id": 0})
+        return {one async for entry in found for one in entry["pair"] if one != user}
+
+    @classmethod
+    async def count_of(cls, user: Id, only: Mapping[str, Any]) -> int:
+        return await _raw(cls).count_documents({"pair": user, **only})
+
+    @classmethod
+    async def page(
+        cls, user: Id, only: Mapping[str, Any], limit: int, *, before: Mark | None = None, skip: int = 0
+    ) -> Sequence["Friendship"]:
+        """A person's friendships or requests, newest first."""
+        where = [{"pair": user, **only}, *_behind("changed_at", before)]
+        rows = cls.find({"$and": where}).sort("-changed_at", "-_id").skip(skip).limit(limit)
+        return await rows.to_list()
+
+
+class Block(Document):
+    """`blocker` wants nothing to do with `blocked`."""
+
+    id: Id = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
+    blocker: Id
+    blocked: Id
+    at: datetime
+
+    class Settings:
+        name = "blocks"
+        indexes: ClassVar = [
+            IndexModel([("blocker", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("blocked", ASCENDING)]),
+        ]
+
+    @staticmethod
+    def id_of(blocker: Id, blocked: Id) -> Id:
+        return derived_id("block", blocker, blocked)
+
+    @classmethod
+    async def place(cls, blocker: Id, blocked: Id) -> "Block":
+        """Block someone; the block as it then is, also when it was one before."""
+        fresh = {"blocker": blocker, "blocked": blocked, "at": now()}
+        for _ in range(_ATTEMPTS):
+            try:
+                found = await _raw(cls).find_one_and_update(
+                    {"_id": cls.id_of(blocker, blocked)},
+                    {"$setOnInsert": fresh},
+                    upsert=True,
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:
+                continue
+            return cls.model_validate(found)
+        raise TimeoutError
+
+    @classmethod
+    async def exists(cls, blocker: Id, blocked: Id) -> bool:
+        """Whether `blocker` has blocked `blocked`."""
+        where = {"_id": cls.id_of(blocker, blocked)}
+        return await _raw(cls).find_one(where, {"_id": 1}) is not None
+
+    @classmethod
+    async def lift(cls, blocker: Id, blocked: Id) -> bool:
+        """Take a block back; False when there was none."""
+        result = await _raw(cls).delete_one({"_id": cls.id_of(blocker, blocked)})
+        return result.deleted_count == 1
+
+    @classmethod
+    async def between(cls, one: Id, other: Id) -> bool:
+        """Whether either has blocked the other."""
+        ids = [cls.id_of(one, other), cls.id_of(other, one)]
+        return await _raw(cls).find_one({"_id": {"$in": ids}}, {"_id": 1}) is not None
+
+    @classmethod
+    async def hidden_from(cls, viewer: Id) -> set[Id]:
+        """Everyone who has blocked this person or was blocked by them."""
+        where = {"$or": [{"blocker": viewer}, {"blocked": viewer}]}
+        found = _raw(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
+        return {one async for entry in found for one in entry.values() if one != viewer}
+
+    @classmethod
+    async def count_of(cls, blocker: Id) -> int:
+        return await _raw(cls).count_documents({"blocker": blocker})
+
+    @classmethod
+    async def page(
+        cls, blocker: Id, limit: int, *, before: Mark | None = None, skip: int = 0
+    ) -> Sequence["Block"]:
+        """Whom a person has blocked, newest first."""
+        where = [{"blocker": blocker}, *_behind("at", before)]
+        return await cls.find({"$and": where}).sort("-at", "-_id").skip(skip).limit(limit).to_list()
+
+
+def _raw(kind: type[Document]) -> AsyncCollection[Raw]:
+    """The collection itself, for updates that beanie cannot say."""
+    collection: AsyncCollection[Raw] = kind.get_pymongo_collection()  # pyright: ignore[reportUnknownMemberType]  (beanie does not say)
+    return collection
+
+
+def _asked(asker: Id, other: Id, moment: datetime) -> Raw:
+    """What a request makes of the document: new, accepted because the other had asked, or as it was."""
+    theirs = {"$and": [{"$eq": ["$state", "pending"]}, {"$eq": ["$asked_by", {"$literal": other}]}]}
+    return {
+        "pair": {"$literal": sorted((asker, other))},
+        "state": {"$cond": [theirs, "accepted", {"$ifNull": ["$state", "pending"]}]},
+        "asked_by": {"$ifNull": ["$asked_by", {"$literal": asker}]},
+        "asked_at": {"$ifNull": ["$asked_at", moment]},
+        "changed_at": {"$cond": [theirs, moment, {"$ifNull": ["$changed_at", moment]}]},
+    }
+
+
+def _behind(time: str, mark: Mark | None) -> Sequence[Raw]:
+    if mark is None:
+        return ()
+    moment, last = mark
+    return ({"$or": [{time: {"$lt": moment}}, {time: moment, "_id": {"$lt": last}}]},)
+
+
+DOCUMENTS: list[type[Document]] = [Friendship, Block]

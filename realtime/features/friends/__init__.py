@@ -1,0 +1,7 @@
+"""Friends: who knows whom, who asks whom, and who wants nothing to do with whom."""
+
+from realtime.features.friends.schemas import People, Person
+from realtime.features.friends.service import FriendService
+from realtime.features.friends.store import Blocks
+
+__all__ = ["Blocks", "FriendService", "People", "Person"]

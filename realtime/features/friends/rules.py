@@ -1,0 +1,44 @@
+"""Who may see what of whom, as far as friendship decides it, and how much of it there may be."""
+
+from common.errors import Conflict, Forbidden
+from realtime.features.friends.schemas import Privacy, RelationState
+
+MAX_FRIENDS = 5000
+MAX_REQUESTS = 1000
+MAX_BLOCKED = 5000
+
+
+class FriendsHidden(Forbidden):
+    code, text = "friends_hidden", "This person does not show their friends."
+
+
+class TooManyFriends(Conflict):
+    code, text = "too_many_friends", f"At most {MAX_FRIENDS} friends are possible."
+
+
+class TooManyFriendRequests(Conflict):
+    code, text = "too_many_friend_requests", f"At most {MAX_REQUESTS} requests can wait for an answer."
+
+
+class TooManyBlocked(Conflict):
+    code, text = "too_many_blocked", f"At most {MAX_BLOCKED} people can be blocked."
+
+
+def require_friends_shown(privacy: Privacy, relation: RelationState) -> None:
+    """Whether a viewer in this relation to a person may read that person's list of friends."""
+    allowed = {"public": True, "friends": relation in {"self", "friends"}, "private": relation == "self"}
+    if not allowed[privacy]:
+        raise FriendsHidden
+
+
+def require_room(friends: int, waiting: int = 0) -> None:
+    """Refuse one friend or one request too many."""
+    if friends >= MAX_FRIENDS:
+        raise TooManyFriends
+    if waiting >= MAX_REQUESTS:
+        raise TooManyFriendRequests
+
+
+def require_room_for_block(blocked: int) -> None:
+    if blocked >= MAX_BLOCKED:
+        raise TooManyBlocked

@@ -1,0 +1,68 @@
+"""Blocks, remembered for a moment: every send asks for them."""
+
+from collections import OrderedDict
+from time import monotonic
+
+from common.ids import Id
+from documents.friends import Block
+
+SECONDS = 1.5
+"""How long another node's change may go unnoticed; all paths must heed a block within two seconds."""
+MAX_PAIRS = 50_000
+
+
+class Blocks:
+    """Who has blocked whom, from the database or as it was at most 1.5 s ago."""
+
+    def __init__(self, seconds: float = SECONDS, most: int = MAX_PAIRS) -> None:
+        self._seconds, self._most = seconds, most
+        self._known: OrderedDict[tuple[Id, Id], tuple[float, bool]] = OrderedDict()
+        self._changes = 0
+
+    async def between(self, one: Id, other: Id) -> bool:
+        """Whether either has blocked the other."""
+        pair = _pair(one, other)
+        known = self._known.get(pair)
+        asked_at = monotonic()
+        if known is not None and known[0] > asked_at:
+            return known[1]
+        changes = self._changes
+        blocked = await Block.between(one, other)
+        if changes == self._changes:  # else the answer may be older than a change made here meanwhile
+            self._remember(pair, asked_at + self._seconds, blocked)
+        return blocked
+
+    async def between_now(self, one: Id, other: Id) -> bool:
+        """The same, always from the database."""
+        return await Block.between(one, other)
+
+    async def place(self, blocker: Id, blocked: Id) -> Block:
+        """Block someone; the block as it then is."""
+        try:
+            return await Block.place(blocker, blocked)
+        finally:
+            self._forget(blocker, blocked)
+
+    async def lift(self, blocker: Id, blocked: Id) -> bool:
+        """Take a block back; False when there was none."""
+        try:
+            return await Block.lift(blocker, blocked)
+        finally:
+            self._forget(blocker, blocked)
+
+    def _remember(self, pair: tuple[Id, Id], until: float, blocked: bool) -> None:
+        self._known[pair] = (until, blocked)
+        self._known.move_to_end(pair)
+        while len(self._known) > self._most:
+            self._known.popitem(last=False)
+
+    def _forget(self, one: Id, other: Id) -> None:
+        self._changes += 1
+        self._known.pop(_pair(one, other), None)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+
+def _pair(one: Id, other: Id) -> tuple[Id, Id]:
+    return (one, other) if one < other else (other, one)

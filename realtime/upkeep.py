@@ -1,0 +1,74 @@
+"""What a node does by itself all the time: healing streams, ending revoked sessions, watching its own loop."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from common import metrics
+from common.clock import now
+from common.ids import Id
+from realtime import channels
+from realtime.fanout import Delivery, LocalFanout
+
+log = structlog.get_logger(__name__)
+
+LAG_EVERY = 0.25
+OVERLAP = timedelta(seconds=15)
+"""How far clocks of nodes may differ without a revocation being overlooked."""
+
+
+class Revocations(Protocol):
+    async def recently_revoked(self, since: datetime) -> Sequence[Id]:
+        """The log-ins that were ended since then, by any node."""
+        ...
+
+
+class Upkeep:
+    """Owns the periodic tasks of a node."""
+
+    def __init__(
+        self, local: LocalFanout, revocations: Revocations, *, revocation_every: float, sweep_every: float
+    ) -> None:
+        self._local, self._revocations = local, revocations
+        self._revocation_every, self._sweep_every = revocation_every, sweep_every
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def start(self, *, heals: bool) -> None:
+        """Begin; `heals` when other nodes write to our streams."""
+        self._every(self._revocation_every, self._end_revoked)
+        self._tasks.append(asyncio.get_running_loop().create_task(_watch_lag()))
+        if heals:
+            self._every(self._sweep_every, self._local.catch_up)
+
+    async def stop(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        self._tasks.append(asyncio.get_running_loop().create_task(_repeat(seconds, work)))
+
+    async def _end_revoked(self) -> None:
+        """Close the sockets of ended log-ins, also when no bus told us."""
+        for login in await self._revocations.recently_revoked(now() - OVERLAP):
+            self._local.deliver(Delivery((channels.session(login),), close="signed_out"))
+
+
+async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await asyncio.sleep(seconds)
+        try:
+            await work()
+        except Exception as error:
+            log.warning("upkeep_failed", work=work.__name__, error=type(error).__name__)
+
+
+async def _watch_lag() -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + LAG_EVERY
+        await asyncio.sleep(LAG_EVERY)
+        metrics.loop_lag.observe(max(0.0, loop.time() - due))
