@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from beanie import Document
 from pydantic import Field
@@ -198,8 +198,8 @@ class Block(Document):
 
 def _raw(kind: type[Document]) -> AsyncCollection[Raw]:
     """The collection itself, for updates that beanie cannot say."""
-    collection: AsyncCollection[Raw] = kind.get_pymongo_collection()  # pyright: ignore[reportUnknownMemberType]  (beanie does not say)
-    return collection
+    unnamed = kind.get_pymongo_collection()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+    return cast("AsyncCollection[Raw]", unnamed)
 
 
 def _asked(asker: Id, other: Id, moment: datetime) -> Raw:
