@@ -5,13 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from common.errors import Unauthenticated
 from common.ids import Id
+from common.tokens import TokenExpired
 from realtime.fanout import Packet
-
-
-class TokenExpired(Unauthenticated):
-    code, text = "token_expired", "The access token has expired. Refresh it."
 
 
 @dataclass(frozen=True, slots=True)

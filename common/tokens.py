@@ -1,0 +1,223 @@
+"""Tokens: signed ones for access, opaque ones for refreshing a session and for resetting a password.
+
+Opaque tokens begin with what they are, so that a leaked one can be recognised; only their SHA-256 is stored.
+"""
+
+import base64
+import hashlib
+import hmac
+import json
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Literal
+
+import jwt
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+
+from common.errors import Unauthenticated
+from common.ids import Id, new_id
+
+ALGORITHM = "HS256"
+TYPE = "at+jwt"
+ISSUER = "plaza"
+AUDIENCE = "plaza"
+CLOCK_SKEW = 60
+"""Seconds by which another node's clock may be ahead when it issues a token."""
+
+MAX_TOKEN = 6144
+REMEMBERED = 4096
+"""Signatures found good that are not computed again; what time says is asked each time."""
+
+_OPTIONS = {
+    "require": ["sub", "sid", "username", "iat", "exp", "jti", "iss", "aud"],
+    "verify_exp": False,
+    "verify_iat": False,
+    "strict_aud": True,
+    "enforce_minimum_key_length": True,
+}
+"""`AccessTokens.read` itself looks at the times: expiry comes last, and may be waived."""
+
+_pyjwt: Any = jwt  # its types name a package for other algorithms, which is not installed
+
+_SIGNED = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
+_OPAQUE = re.compile(r"pl[rp]_[A-Za-z0-9_-]{43}")
+
+Kind = Literal["plr_", "plp_"]
+REFRESH: Kind = "plr_"
+RESET: Kind = "plp_"
+
+
+class InvalidToken(Unauthenticated):
+    code, text = "invalid_token", "This token is not valid."
+
+
+class TokenExpired(Unauthenticated):
+    code, text = "token_expired", "The access token has expired. Refresh it."
+
+
+class WrongTokenType(Unauthenticated):
+    code, text = "wrong_token_type", "This is a token of another kind."
+
+
+class _Header(BaseModel):
+    """What stands in front of our tokens, and nothing else: no `kid`, `jku`, `jwk` or `crit`."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    alg: Literal["HS256"]
+    typ: Literal["at+jwt"]
+
+
+class _Payload(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    sub: Id
+    sid: Id
+    username: str
+    email: str | None = None
+    iat: int
+    exp: int
+    jti: Id
+    iss: Literal["plaza"]
+    aud: Literal["plaza"]
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What an access token says. Roles are never in it."""
+
+    user_id: Id
+    login_id: Id
+    expires_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whom an access token is made out to."""
+
+    user_id: Id
+    login_id: Id
+    username: str
+    email: str | None = None
+
+
+class AccessTokens:
+    """Signs and reads access tokens."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+        self._verified = lru_cache(REMEMBERED)(self._verify)
+
+    def issue(self, subject: Subject, issued_at: int, lifetime: int, token_id: Id | None = None) -> str:
+        """A signed token; the same arguments give the same token."""
+        payload: dict[str, Any] = {
+            "sub": subject.user_id,
+            "sid": subject.login_id,
+            "username": subject.username,
+            "iat": issued_at,
+            "exp": issued_at + lifetime,
+            "jti": token_id or new_id(),
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+        }
+        if subject.email is not None:
+            payload["email"] = subject.email
+        return _pyjwt.encode(payload, self._secret, ALGORITHM, headers={"typ": TYPE})
+
+    def read(self, token: str, *, even_expired: bool = False) -> Claims:
+        """Check everything about a token; raises `InvalidToken`, `WrongTokenType` or `TokenExpired`."""
+        if _OPAQUE.fullmatch(token):
+            raise WrongTokenType
+        payload = self._verified(token)
+        current = time.time()
+        if payload.iat > current + CLOCK_SKEW or payload.exp <= payload.iat:
+            raise InvalidToken
+        if payload.exp <= current and not even_expired:
+            raise TokenExpired
+        return Claims(payload.sub, payload.sid, payload.exp)
+
+    def _verify(self, token: str) -> _Payload:
+        """The payload behind a good signature; our models refuse what PyJWT lets pass."""
+        if len(token) > MAX_TOKEN or not _SIGNED.fullmatch(token) or not _is_canonical(token):
+            raise InvalidToken
+        try:
+            _pyjwt.decode(
+                token,
+                self._secret,
+                algorithms=[ALGORITHM],
+                audience=AUDIENCE,
+                issuer=ISSUER,
+                options=_OPTIONS,
+            )
+            header, payload, _ = token.split(".")
+            _Header.model_validate(_object(header))
+            return _Payload.model_validate(_object(payload))
+        except (jwt.PyJWTError, ValidationError, ValueError, RecursionError):
+            raise InvalidToken from None
+
+
+def _object(segment: str) -> dict[str, Any]:
+    """A segment's JSON object; a name that stands twice is refused."""
+    found = json.loads(_decoded(segment), object_pairs_hook=_once_each)
+    return _OBJECT.validate_python(found)
+
+
+_OBJECT = TypeAdapter(dict[str, Any])
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _decoded(segment: str) -> bytes:
+    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+
+
+def _is_canonical(token: str) -> bool:
+    """Whether each segment is the one way to write its bytes; else a token could be varied and still pass."""
+    try:
+        return all(_encoded(_decoded(segment)) == segment for segment in token.split("."))
+    except ValueError:
+        return False
+
+
+def _encoded(content: bytes) -> str:
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def new_token(kind: Kind) -> str:
+    """A fresh opaque token of 256 random bits."""
+    return kind + secrets.token_urlsafe(32)
+
+
+def require_kind(kind: Kind, token: str) -> None:
+    """Refuse what is not an opaque token of this kind."""
+    if _OPAQUE.fullmatch(token):
+        if not token.startswith(kind):
+            raise WrongTokenType
+    elif _SIGNED.fullmatch(token):
+        raise WrongTokenType
+    else:
+        raise InvalidToken
+
+
+def digest(token: str) -> str:
+    """What is stored of an opaque token."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+class Succession:
+    """Names the one token that follows a refresh token, so that it need not be stored to be said twice."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret, b"plaza: succession of refresh tokens", "sha256")
+
+    def after(self, token: str) -> str:
+        """The successor of a refresh token."""
+        return REFRESH + _encoded(hmac.digest(self._key, token.encode(), "sha256"))
