@@ -1,0 +1,36 @@
+"""People, their log-ins, and what is kept to protect both."""
+
+from beanie import Document
+
+from documents.accounts.activity import Activity
+from documents.accounts.audit import AdminAudit
+from documents.accounts.failures import LoginFailures
+from documents.accounts.logins import LoginSession, SpentRefresh
+from documents.accounts.resets import PasswordReset
+from documents.accounts.users import Decision, Privacy, Skill, Standing, User, UserSettings
+
+DOCUMENTS: list[type[Document]] = [
+    User,
+    LoginSession,
+    SpentRefresh,
+    PasswordReset,
+    LoginFailures,
+    AdminAudit,
+    Activity,
+]
+
+__all__ = [
+    "DOCUMENTS",
+    "Activity",
+    "AdminAudit",
+    "Decision",
+    "LoginFailures",
+    "LoginSession",
+    "PasswordReset",
+    "Privacy",
+    "Skill",
+    "SpentRefresh",
+    "Standing",
+    "User",
+    "UserSettings",
+]

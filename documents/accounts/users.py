@@ -1,0 +1,235 @@
+"""A person. One document serves all three apps."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Literal
+
+from beanie import Document
+from pydantic import BaseModel, Field
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.errors import DuplicateKeyError
+
+from common.clock import now
+from common.ids import Id, new_id
+from documents.rows import Raw, rows
+
+Privacy = Literal["public", "friends", "private"]
+Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
+Standing = Literal["active", "pending", "rejected", "banned"]
+Decision = Literal["approve", "reject"]
+
+_STANDING = {"is_approved": 1, "rejected": 1, "is_banned": 1, "is_admin": 1, "handle": 1}
+_UNDECIDED: Raw = {"is_approved": False, "rejected": False}
+
+
+class UserSettings(BaseModel):
+    """What a person has chosen about themselves."""
+
+    privacy: Privacy = "public"
+    notifications: bool = True
+    dark_mode: bool = False
+
+
+class User(Document):
+    """A person. `handle` is their one name in links and mentions, also called username.
+
+    `revision` counts profile changes; whoever changes a profile says which one they have seen.
+    """
+
+    id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
+    email: str | None = None
+    email_key: str | None = None
+    handle: str
+    handle_key: str
+    handle_skeleton: str
+    handle_changed_at: datetime | None = None
+    name: str
+    password_hash: str
+    is_admin: bool = False
+    is_approved: bool = True
+    is_banned: bool = False
+    rejected: bool = False
+    is_certified: bool = False
+    avatar: str | None = None
+    cover_photo: str | None = None
+    bio: str = ""
+    location: str = ""
+    website: str = ""
+    settings: UserSettings = Field(default_factory=UserSettings)
+    invisible: bool = False
+    full_name: str = ""
+    university: str = ""
+    degree: str = ""
+    year: str = ""
+    interests: list[str] = Field(default_factory=list[str])
+    skills: dict[str, Skill] = Field(default_factory=dict[str, Skill])
+    auto_invite_enabled: bool = True
+    preferred_radius: float = 10.0
+    vibe_score: int = 0
+    streak: int = 0
+    streak_day: str | None = None
+    created_at: datetime = Field(default_factory=now)
+    last_active: datetime = Field(default_factory=now)
+    revision: int = 0
+    search_text: str = ""
+    search_grams: list[str] = Field(default_factory=list[str])
+
+    class Settings:
+        name = "users"
+        indexes: ClassVar = [
+            IndexModel(
+                [("email_key", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"email_key": {"$type": "string"}},
+            ),
+            IndexModel([("handle_key", ASCENDING)], unique=True),
+            IndexModel([("handle_skeleton", ASCENDING)], unique=True),
+            IndexModel([("search_grams", ASCENDING), ("handle_key", ASCENDING)]),
+            IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel(
+                [("is_approved", ASCENDING), ("rejected", ASCENDING), ("created_at", ASCENDING), ("_id", 1)]
+            ),
+        ]
+
+    @property
+    def username(self) -> str:
+        return self.handle
+
+    @property
+    def privacy(self) -> Privacy:
+        return self.settings.privacy
+
+    @property
+    def standing(self) -> Standing:
+        """Whether they may take part, and if not, why."""
+        if self.is_banned:
+            return "banned"
+        if self.rejected:
+            return "rejected"
+        return "active" if self.is_approved else "pending"
+
+    # -- being made and found
+
+    async def add(self) -> bool:
+        """Store a new person; False when the e-mail address or the handle is taken."""
+        try:
+            await rows(type(self)).insert_one(self.model_dump(by_alias=True))
+        except DuplicateKeyError:
+            return False
+        return True
+
+    @classmethod
+    async def find_by(cls, field: Literal["_id", "email_key", "handle_key"], value: str) -> "User | None":
+        raw = await rows(cls).find_one({field: value})
+        return cls.model_validate(raw) if raw else None
+
+    @classmethod
+    async def many(cls, ids: Iterable[Id]) -> dict[Id, "User"]:
+        """The active people among `ids`."""
+        found = rows(cls).find({"_id": {"$in": list(ids)}, **_ACTIVE})
+        return {raw["_id"]: cls.model_validate(raw) async for raw in found}
+
+    @classmethod
+    async def standing_of(cls, user_id: Id) -> Raw | None:
+        """What every request asks of the database: name, standing and role."""
+        return await rows(cls).find_one({"_id": user_id}, _STANDING)
+
+    # -- being changed
+
+    @classmethod
+    async def set_password(cls, user_id: Id, password_hash: str, *, instead_of: str | None = None) -> bool:
+        """Keep a new hash; with `instead_of` only while that is still the one kept."""
+        where = {"_id": user_id, **({"password_hash": instead_of} if instead_of else {})}
+        result = await rows(cls).update_one(where, {"$set": {"password_hash": password_hash}})
+        return result.matched_count == 1
+
+    @classmethod
+    async def change(cls, user_id: Id, seen: int, changes: Raw) -> "User | Literal['taken', 'stale']":
+        """Write profile fields if nobody has since revision `seen`; `taken` when the handle is."""
+        try:
+            raw = await rows(cls).find_one_and_update(
+                {"_id": user_id, "revision": seen},
+                {"$set": changes, "$inc": {"revision": 1}},
+                return_document=ReturnDocument.AFTER,
+            )
+        except DuplicateKeyError:
+            return "taken"
+        return cls.model_validate(raw) if raw else "stale"
+
+    @classmethod
+    async def set_invisible(cls, user_id: Id, invisible: bool) -> None:
+        await rows(cls).update_one({"_id": user_id}, {"$set": {"invisible": invisible}})
+
+    @classmethod
+    async def seen(cls, user_id: Id, at: datetime) -> None:
+        """Note that somebody is there; the clock only moves forward."""
+        await rows(cls).update_one({"_id": user_id}, {"$max": {"last_active": at}})
+
+    @classmethod
+    async def credit(cls, user_id: Id, points: int, today: str, yesterday: str) -> None:
+        """Add points, and count today into the streak."""
+        goes_on = {"$cond": [{"$eq": ["$streak_day", yesterday]}, {"$add": ["$streak", 1]}, 1]}
+        later: Raw = {"$gte": [{"$ifNull": ["$streak_day", ""]}, today]}
+        await rows(cls).update_one(
+            {"_id": user_id},
+            [
+                {
+                    "$set": {
+                        "vibe_score": {"$add": ["$vibe_score", points]},
+                        "streak": {"$cond": [later, "$streak", goes_on]},
+                        "streak_day": {"$cond": [later, "$streak_day", today]},
+                    }
+                }
+            ],
+        )
+
+    # -- being listed
+
+    @classmethod
+    async def search(
+        cls, grams: Sequence[str], words: Sequence[str], hidden: Iterable[Id], page: "Page"
+    ) -> tuple[list["User"], int]:
+        """Active people whose text holds every word, by handle; and how many there are."""
+        where: Raw = {
+            "search_grams": {"$all": list(grams)},
+            "_id": {"$nin": list(hidden)},
+            "$expr": {"$and": [{"$gte": [{"$indexOfCP": ["$search_text", word]}, 0]} for word in words]},
+            **_ACTIVE,
+        }
+        return await cls._page(where, [("handle_key", ASCENDING)], page)
+
+    @classmethod
+    async def listed(cls, page: "Page", *, pending: bool = False) -> tuple[list["User"], int]:
+        """Everybody, newest first; or those who wait for a decision, in the order they came."""
+        if pending:
+            where = {**_UNDECIDED, "is_banned": False}
+            return await cls._page(where, [("created_at", ASCENDING), ("_id", ASCENDING)], page)
+        return await cls._page({}, [("created_at", DESCENDING), ("_id", DESCENDING)], page)
+
+    @classmethod
+    async def _page(cls, where: Raw, order: list[tuple[str, int]], page: "Page") -> tuple[list["User"], int]:
+        users = rows(cls)
+        total = await users.count_documents(where)
+        rest = {"$and": [where, _behind(order, page.after)]} if page.after else where
+        cursor = users.find(rest).sort(order).skip(0 if page.after else page.skip).limit(page.limit)
+        return [cls.model_validate(raw) async for raw in cursor], total
+
+
+class Page(BaseModel):
+    """A part of a list: behind the sort values of the last one shown, or after skipping some."""
+
+    limit: int = 20
+    skip: int = 0
+    after: list[Any] | None = None
+
+
+_ACTIVE: Raw = {"is_approved": True, "rejected": False, "is_banned": False}
+
+
+def _behind(order: list[tuple[str, int]], after: Sequence[Any]) -> Raw:
+    """What sorts after the values `after` of the sort fields."""
+    options: list[Raw] = []
+    for index, (field, direction) in enumerate(order):
+        same = {name: after[i] for i, (name, _) in enumerate(order[:index])}
+        options.append({**same, field: {"$gt" if direction == ASCENDING else "$lt": after[index]}})
+    return {"$or": options}
