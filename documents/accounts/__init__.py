@@ -5,9 +5,9 @@ from beanie import Document
 from documents.accounts.activity import Activity
 from documents.accounts.audit import AdminAudit
 from documents.accounts.failures import LoginFailures
-from documents.accounts.logins import LoginSession, SpentRefresh
+from documents.accounts.logins import LoginSession, SpentRefresh, Why
 from documents.accounts.resets import PasswordReset
-from documents.accounts.users import Decision, Privacy, Skill, Standing, User, UserSettings
+from documents.accounts.users import Caller, Decision, Page, Privacy, Skill, Standing, User, UserSettings
 
 DOCUMENTS: list[type[Document]] = [
     User,
@@ -23,9 +23,11 @@ __all__ = [
     "DOCUMENTS",
     "Activity",
     "AdminAudit",
+    "Caller",
     "Decision",
     "LoginFailures",
     "LoginSession",
+    "Page",
     "PasswordReset",
     "Privacy",
     "Skill",
@@ -33,4 +35,5 @@ __all__ = [
     "Standing",
     "User",
     "UserSettings",
+    "Why",
 ]

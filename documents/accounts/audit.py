@@ -56,4 +56,4 @@ class AdminAudit(Document):
         async with users.database.client.start_session() as session:
             if await session.with_transaction(work):
                 return "done"
-        return "decided" if await User.standing_of(user_id) else "absent"
+        return "decided" if await User.caller(user_id) else "absent"

@@ -1,6 +1,7 @@
 """A person. One document serves all three apps."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
@@ -18,8 +19,17 @@ Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
 Standing = Literal["active", "pending", "rejected", "banned"]
 Decision = Literal["approve", "reject"]
 
-_STANDING = {"is_approved": 1, "rejected": 1, "is_banned": 1, "is_admin": 1, "handle": 1}
+_CALLER = {"is_approved": 1, "rejected": 1, "is_banned": 1, "is_admin": 1, "handle": 1}
 _UNDECIDED: Raw = {"is_approved": False, "rejected": False}
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What every request asks of the database about who makes it."""
+
+    handle: str
+    standing: Standing
+    is_admin: bool
 
 
 class UserSettings(BaseModel):
@@ -102,11 +112,7 @@ class User(Document):
     @property
     def standing(self) -> Standing:
         """Whether they may take part, and if not, why."""
-        if self.is_banned:
-            return "banned"
-        if self.rejected:
-            return "rejected"
-        return "active" if self.is_approved else "pending"
+        return _standing(is_banned=self.is_banned, rejected=self.rejected, is_approved=self.is_approved)
 
     # -- being made and found
 
@@ -130,9 +136,19 @@ class User(Document):
         return {raw["_id"]: cls.model_validate(raw) async for raw in found}
 
     @classmethod
-    async def standing_of(cls, user_id: Id) -> Raw | None:
-        """What every request asks of the database: name, standing and role."""
-        return await rows(cls).find_one({"_id": user_id}, _STANDING)
+    async def caller(cls, user_id: Id) -> Caller | None:
+        raw = await rows(cls).find_one({"_id": user_id}, _CALLER)
+        if raw is None:
+            return None
+        standing = _standing(
+            is_banned=raw["is_banned"], rejected=raw["rejected"], is_approved=raw["is_approved"]
+        )
+        return Caller(raw["handle"], standing, raw["is_admin"])
+
+    @classmethod
+    async def has_password(cls, user_id: Id, password_hash: str) -> bool:
+        where = {"_id": user_id, "password_hash": password_hash}
+        return await rows(cls).find_one(where, {"_id": 1}) is not None
 
     # -- being changed
 
@@ -213,6 +229,14 @@ class User(Document):
         rest = {"$and": [where, _behind(order, page.after)]} if page.after else where
         cursor = users.find(rest).sort(order).skip(0 if page.after else page.skip).limit(page.limit)
         return [cls.model_validate(raw) async for raw in cursor], total
+
+
+def _standing(*, is_banned: bool, rejected: bool, is_approved: bool) -> Standing:
+    if is_banned:
+        return "banned"
+    if rejected:
+        return "rejected"
+    return "active" if is_approved else "pending"
 
 
 class Page(BaseModel):

@@ -1,0 +1,20 @@
+"""Accounts: who people are, and that it is them."""
+
+from realtime.features.accounts.schemas.users import Online, Relations
+from realtime.features.accounts.service.accounts import AccountService
+from realtime.features.accounts.service.activity import ActivityService
+from realtime.features.accounts.service.approvals import ApprovalService
+from realtime.features.accounts.service.people import People
+from realtime.features.accounts.service.profiles import ProfileService
+from realtime.gateway.session import Identity
+
+__all__ = [
+    "AccountService",
+    "ActivityService",
+    "ApprovalService",
+    "Identity",
+    "Online",
+    "People",
+    "ProfileService",
+    "Relations",
+]

@@ -1,0 +1,1 @@
+"""What accounts allow: names, standing, points, and how people are found by words."""

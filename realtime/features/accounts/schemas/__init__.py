@@ -1,0 +1,1 @@
+"""The shapes of accounts, and what accounts need of other features."""

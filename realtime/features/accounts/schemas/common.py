@@ -1,0 +1,43 @@
+"""What the shapes of accounts are made of."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, EmailStr, Field
+
+from realtime.channels import Wire
+from realtime.features.accounts.rules import handles, words
+
+
+def _line(longest: int) -> AfterValidator:
+    return AfterValidator(lambda text: words.line(text, longest))
+
+
+def _something(text: str) -> str:
+    if not text:
+        raise ValueError("is needed")
+    return text
+
+
+Email = Annotated[EmailStr, Field(max_length=254)]
+Handle = Annotated[str, AfterValidator(handles.chosen)]
+Name = Annotated[str, _line(80), AfterValidator(_something)]
+Tag = Annotated[str, _line(40), AfterValidator(_something)]
+Line = Annotated[str, _line(100)]
+Paragraph = Annotated[str, AfterValidator(lambda text: words.paragraph(text, 500))]
+Presented = Annotated[str, Field(min_length=1, max_length=254)]
+"""A name somebody presents, to be looked up."""
+
+Opaque = Annotated[str, Field(min_length=1, max_length=6144)]
+"""A token somebody presents."""
+
+
+class Snake(Wire):
+    """A shape whose fields are named in snake_case on the wire."""
+
+    model_config = ConfigDict(alias_generator=None)
+
+
+class Facade(Snake):
+    """A body of the meetup and gallery apps: what it does not know, it ignores."""
+
+    model_config = ConfigDict(extra="ignore")

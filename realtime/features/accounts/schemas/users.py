@@ -1,0 +1,210 @@
+"""People as the wire shows them, and what they may change about themselves."""
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Annotated, Literal, Protocol
+
+from pydantic import AfterValidator, Field, StringConstraints, computed_field, model_validator
+
+from common.ids import Id
+from realtime.channels import Wire
+from realtime.features.accounts.rules.points import Tier
+from realtime.features.accounts.schemas.common import Handle, Line, Name, Paragraph, Tag
+
+Privacy = Literal["public", "friends", "private"]
+Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
+Relation = Literal["self", "none", "friends", "request_sent", "request_received"]
+
+_LINK = re.compile(r"https?://[^\s\"'<>\\\x00-\x1f/][^\s\"'<>\\\x00-\x1f]*")
+_MEDIA = re.compile(r"/api/[A-Za-z0-9/_.?=&%-]+")
+
+
+class Relations(Protocol):
+    """What people are to each other."""
+
+    async def relation(self, viewer: Id, user_id: Id) -> Relation: ...
+
+    async def blocked_between(self, one: Id, other: Id) -> bool: ...
+
+    async def hidden_ids(self, viewer: Id) -> set[Id]: ...
+
+    async def mutual_count(self, viewer: Id, user_id: Id) -> int: ...
+
+
+class Online(Protocol):
+    """Who is there, as far as a viewer may know."""
+
+    async def visible_online(self, viewer: Id, user_ids: Iterable[Id]) -> set[Id]: ...
+
+
+def _link(text: str) -> str:
+    if text and not _LINK.fullmatch(text):
+        raise ValueError("is an http or https address")
+    return text
+
+
+def _picture(text: str) -> str:
+    if text and not (_LINK.fullmatch(text) or _MEDIA.fullmatch(text)):
+        raise ValueError("is the address of a picture")
+    return text
+
+
+def _skill_name(text: str) -> str:
+    if "." in text or text.startswith("$"):
+        raise ValueError("has no dot and does not begin with $")
+    return text
+
+
+Link = Annotated[str, StringConstraints(max_length=300), AfterValidator(_link)]
+Picture = Annotated[str, StringConstraints(max_length=500), AfterValidator(_picture)]
+SkillName = Annotated[Tag, AfterValidator(_skill_name)]
+Interests = Annotated[list[Tag], Field(max_length=30)]
+Skills = Annotated[dict[SkillName, Skill], Field(max_length=30)]
+Radius = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False)]
+Year = Annotated[Line, Field(coerce_numbers_to_str=True, max_length=20)]
+
+
+class SettingsOut(Wire):
+    """What a person has chosen about themselves."""
+
+    privacy: Privacy
+    notifications: bool
+    dark_mode: bool
+
+
+class UserCard(Wire):
+    """A person in a list, and all that a private profile shows."""
+
+    id: Id
+    name: str
+    handle: str
+    avatar: str | None
+
+
+class ReputationOut(Wire):
+    """What others think of somebody they met: nothing yet, for who has no ratings."""
+
+    trust_level: int = 1
+    average_rating: float = 0.0
+    total_ratings: int = 0
+
+
+class PersonOut(UserCard):
+    """A person as others see them."""
+
+    cover_photo: str | None
+    bio: str
+    location: str
+    website: str
+    vibe_score: int
+    tier: Tier
+    streak: int
+    created_at: datetime
+    last_active: datetime | None
+    is_online: bool
+    full_name: str = Field(alias="full_name")
+    university: str
+    degree: str
+    year: str
+    interests: list[str]
+    skills: dict[str, Skill]
+    auto_invite_enabled: bool = Field(alias="auto_invite_enabled")
+    preferred_radius: float = Field(alias="preferred_radius")
+    is_certified: bool = Field(alias="is_certified")
+
+
+class UserOut(PersonOut):
+    """A person as they see themselves."""
+
+    email: str | None
+    settings: SettingsOut
+
+
+class MeOut(UserOut):
+    """The caller, with the names the gallery app uses."""
+
+    username: str
+    is_admin: bool = Field(alias="is_admin")
+    is_approved: bool = Field(alias="is_approved")
+
+    @computed_field(alias="created_at")
+    @property
+    def created(self) -> datetime:
+        return self.created_at
+
+
+class ProfileOut(PersonOut):
+    """A profile as the viewer may see it."""
+
+    friendship: Relation
+    mutual_friends: int
+    reputation: ReputationOut = ReputationOut()
+
+
+class OwnProfileOut(UserOut):
+    """One's own profile."""
+
+    friendship: Relation = "self"
+    mutual_friends: int = 0
+    reputation: ReputationOut = ReputationOut()
+
+
+class PrivateProfileOut(UserCard):
+    """A profile whose owner does not show it to the viewer."""
+
+    friendship: Relation
+
+
+class SettingsIn(Wire):
+    """What to change; what is not named stays."""
+
+    privacy: Privacy | None = None
+    notifications: bool | None = None
+    dark_mode: bool | None = None
+
+    @model_validator(mode="after")
+    def _no_nulls(self) -> "SettingsIn":
+        _require_values(self, frozenset())
+        return self
+
+
+_CLEARABLE = frozenset({"avatar", "cover_photo"})
+
+
+class ProfileIn(Wire):
+    """What to change about oneself; what is not named stays. Derived and granted fields are unknown here."""
+
+    name: Name | None = None
+    handle: Handle | None = None
+    bio: Paragraph | None = None
+    avatar: Picture | None = None
+    cover_photo: Picture | None = None
+    location: Line | None = None
+    website: Link | None = None
+    settings: SettingsIn | None = None
+    full_name: Line | None = Field(None, alias="full_name")
+    university: Line | None = None
+    degree: Line | None = None
+    year: Year | None = None
+    interests: Interests | None = None
+    skills: Skills | None = None
+    auto_invite_enabled: bool | None = Field(None, alias="auto_invite_enabled")
+    preferred_radius: Radius | None = Field(None, alias="preferred_radius")
+
+    @model_validator(mode="after")
+    def _no_nulls(self) -> "ProfileIn":
+        _require_values(self, _CLEARABLE)
+        return self
+
+
+def _require_values(body: Wire, clearable: frozenset[str]) -> None:
+    for name in sorted(body.model_fields_set - clearable):
+        if getattr(body, name) is None:
+            raise ValueError(f"{name} cannot be null")
+
+
+class SearchIn(Wire):
+    """Words to look for in names, handles and interests."""
+
+    q: Annotated[str, Field(min_length=1, max_length=64)]

@@ -1,0 +1,217 @@
+"""Signing up, logging in and out, and one's own password."""
+
+from datetime import datetime
+
+from common.clock import now
+from common.errors import Conflict, Forbidden, Invalid, Unauthenticated
+from common.ids import Id
+from common.mail import Mailer
+from common.passwords import Passwords
+from common.settings import Settings
+from common.tokens import AccessTokens, Succession
+from documents.accounts import User
+from realtime.fanout import Fanout
+from realtime.features.accounts.rules import handles, words
+from realtime.features.accounts.rules.standing import require_active
+from realtime.features.accounts.schemas.auth import (
+    ChangePasswordIn,
+    Device,
+    LoggedInOut,
+    LoginIn,
+    RegisterIn,
+    SignedUpOut,
+    SignupIn,
+)
+from realtime.features.accounts.schemas.users import MeOut
+from realtime.features.accounts.service import views
+from realtime.features.accounts.service.activity import ActivityService
+from realtime.features.accounts.service.approvals import ApprovalService
+from realtime.features.accounts.service.backoff import Backoff, nobody
+from realtime.features.accounts.service.people import People
+from realtime.features.accounts.service.resets import PasswordResets
+from realtime.features.accounts.service.sessions import SessionEnded, Sessions
+from realtime.gateway.session import Identity
+
+
+class AccountExists(Conflict):
+    code, text = "account_exists", "There is an account with this e-mail address or name already."
+
+
+class InvalidCredentials(Unauthenticated):
+    code, text = "invalid_credentials", "The name or the password is not right."
+
+
+class WrongPassword(Forbidden):
+    code, text = "wrong_password", "The current password is not right."
+
+
+class NotYourself(Forbidden):
+    code, text = "wrong_actor", "You can only act as yourself."
+
+
+class AccountService:
+    """Owns accounts. Its parts have doors of their own: sessions, resets, people, approvals, activity."""
+
+    def __init__(
+        self, settings: Settings, passwords: Passwords, tokens: AccessTokens, fanout: Fanout, mailer: Mailer
+    ) -> None:
+        self._settings, self._passwords, self._tokens = settings, passwords, tokens
+        limits = settings.accounts
+        self.people = People()
+        self.activity = ActivityService()
+        self.sessions = Sessions(limits, tokens, Succession(settings.secret()), fanout, self.activity)
+        self._backoff = Backoff(limits)
+        self.resets = PasswordResets(settings, passwords, self.sessions, self._backoff, mailer)
+        self.approvals = ApprovalService(self.sessions)
+
+    async def start(self) -> None:
+        """Begin to send what is asked for by mail."""
+        await self.resets.start()
+
+    async def stop(self) -> None:
+        """Send what was asked for, within a moment, and end."""
+        await self.resets.stop()
+
+    # -- asked by the gateway and by every request
+
+    async def authenticate(self, token: str) -> Identity:
+        """Who an access token stands for now; raises `Unauthenticated`, or why they may not take part."""
+        return await self.sessions.authenticate(token)
+
+    async def recently_revoked(self, since: datetime) -> list[Id]:
+        """The log-ins that were ended since then, by any node."""
+        return await self.sessions.recently_revoked(since)
+
+    # -- becoming somebody
+
+    async def signup(self, body: SignupIn, device: Device) -> SignedUpOut:
+        """Make an account and log in, unless it waits for approval."""
+        user = _new_user(body.handle, body.name, email=body.email)
+        await self._add(user, body.password)
+        if user.standing != "active":
+            return SignedUpOut(user=views.me(user))
+        tokens = await self.sessions.open(user, device)
+        return SignedUpOut(user=views.me(user), **tokens.model_dump())
+
+    async def register(self, body: RegisterIn) -> None:
+        """Make an account from a username."""
+        await self._add(_new_user(body.username, body.username), body.password)
+
+    async def create_admin(self, username: str, password: str, email: str | None = None) -> User:
+        """Make an administrator; for the command line only. Reserved names are free for them."""
+        user = _new_user(username, username, email=email, reserved=True)
+        user.is_admin = True
+        await self._store(user, password)
+        return user
+
+    async def _add(self, user: User, password: str) -> None:
+        user.is_approved = not self._settings.accounts.approval_required
+        await self._store(user, password)
+
+    async def _store(self, user: User, password: str) -> None:
+        user.password_hash = await self._passwords.hash(password)
+        if not await user.add():
+            raise AccountExists
+
+    # -- logging in and out
+
+    async def login(self, body: LoginIn, device: Device) -> LoggedInOut:
+        """Log in by name and password; raises `InvalidCredentials`, the same for names nobody has."""
+        key, user = await self._named(body.who)
+        account = user.id if user else nobody(key)
+        async with self._backoff.attempt(account, device.address):
+            right = await self._passwords.verify(body.password, user.password_hash if user else None)
+            if user is None or not right:
+                raise InvalidCredentials
+        require_active(user.standing)
+        tokens = await self.sessions.open(user, device)
+        await self._after_login(user, body.password)
+        return LoggedInOut(user=views.me(user), **tokens.model_dump())
+
+    async def _after_login(self, user: User, password: str) -> None:
+        """Make a hash of the old cost anew; end the log-in when the password was changed meanwhile."""
+        if not await User.has_password(user.id, user.password_hash):
+            await self.sessions.end_all(user.id, "password_changed")
+            raise InvalidCredentials
+        if self._passwords.is_outdated(user.password_hash):
+            renewed = await self._passwords.hash(password)
+            await User.set_password(user.id, renewed, instead_of=user.password_hash)
+
+    async def _named(self, who: str) -> tuple[str, User | None]:
+        """The folded name and the person it names: an e-mail address has an @, a handle has none."""
+        if "@" in who:
+            key = handles.email_key(who)
+            return key, await User.find_by("email_key", key)
+        key = handles.key(who.strip())
+        return key, await User.find_by("handle_key", key)
+
+    async def refresh(self, refresh_token: str) -> LoggedInOut:
+        """Exchange a refresh token for a new pair."""
+        user, tokens = await self.sessions.refresh(refresh_token)
+        return LoggedInOut(user=views.me(user), **tokens.model_dump())
+
+    async def logout(self, access: str | None, refresh: str | None, username: str | None = None) -> None:
+        """End the log-in that a token names, even an expired or spent one; doing it again is fine."""
+        named: list[tuple[Id, Id]] = []
+        if access is not None:
+            claims = self._tokens.read(access, even_expired=True)
+            named.append((claims.login_id, claims.user_id))
+        if refresh is not None:
+            named.append(await self.sessions.login_of(refresh))
+        if not named:
+            raise Unauthenticated
+        for login_id, user_id in named:
+            await self._require_self(user_id, username)
+            await self.sessions.end(login_id, "signed_out", of=user_id)
+
+    async def _require_self(self, user_id: Id, username: str | None) -> None:
+        """Refuse to act under another's name."""
+        if username is None:
+            return
+        person = await User.caller(user_id)
+        if person is None or handles.key(username) != handles.key(person.handle):
+            raise NotYourself
+
+    # -- oneself
+
+    async def me(self, identity: Identity) -> MeOut:
+        """The caller."""
+        user = await User.find_by("_id", identity.user_id)
+        if user is None:
+            raise SessionEnded
+        return views.me(user)
+
+    async def change_password(self, identity: Identity, body: ChangePasswordIn, address: str) -> None:
+        """Choose another password, knowing the current one; every other log-in ends."""
+        user = await User.find_by("_id", identity.user_id)
+        if user is None:
+            raise SessionEnded
+        async with self._backoff.attempt(user.id, address):
+            if not await self._passwords.verify(body.current_password, user.password_hash):
+                raise WrongPassword
+        renewed = await self._passwords.hash(body.new_password)
+        if not await User.set_password(user.id, renewed, instead_of=user.password_hash):
+            raise WrongPassword
+        await self.resets.close_all(user.id)
+        await self.sessions.end_all(user.id, "password_changed", but=identity.login_id)
+
+
+def _new_user(handle: str, name: str, *, email: str | None = None, reserved: bool = False) -> User:
+    """A person with nothing but a name; raises `Invalid` for a name that is ours."""
+    if not reserved and handles.is_reserved(handle):
+        raise Invalid.field("handle", "this name is reserved")
+    text, grams = words.searchable([name, handle])
+    at = now()
+    return User(
+        email=email,
+        email_key=handles.email_key(email) if email else None,
+        handle=handle,
+        handle_key=handles.key(handle),
+        handle_skeleton=handles.skeleton(handle),
+        name=name,
+        password_hash="",
+        created_at=at,
+        last_active=at,
+        search_text=text,
+        search_grams=grams,
+    )
