@@ -1,0 +1,1 @@
+"""One module for each feature; each has a route table named `routes`."""
