@@ -9,7 +9,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
 
 from common.errors import Unavailable, translate
-from documents import accounts, conversations, friends, messages, updates
+from documents import accounts, conversations, friends, messages, presence, updates
 
 T = TypeVar("T")
 
@@ -18,6 +18,7 @@ DOCUMENTS: list[type[Document]] = [
     *friends.DOCUMENTS,
     *conversations.DOCUMENTS,
     *messages.DOCUMENTS,
+    *presence.DOCUMENTS,
     *updates.DOCUMENTS,
 ]
 

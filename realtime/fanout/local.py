@@ -55,6 +55,10 @@ class StreamSource(Protocol):
         """The last position of each stream that has entries."""
         ...
 
+    def observe(self, key: str, position: int) -> None:
+        """An entry at `position` is stored, by whichever node."""
+        ...
+
 
 @dataclass(slots=True)
 class _Stream:
@@ -124,6 +128,8 @@ class LocalFanout:
                 self._write(channel, delivery)
             return
         channel = delivery.channels[0]
+        if source := self._sources.get(channels.kind(channel)):
+            source.observe(channels.key(channel), delivery.position)
         stream = self._streams.get(channel)
         if stream is None:
             self._write(channel, delivery)

@@ -28,9 +28,7 @@ MAX_PENDING = 20_000
 class ReceiptService:
     """Marks conversations read, and notes what has reached people's devices."""
 
-    def __init__(
-        self, conversations: ConversationService, updates: UpdateService, fanout: Fanout
-    ) -> None:
+    def __init__(self, conversations: ConversationService, updates: UpdateService, fanout: Fanout) -> None:
         self._conversations, self._updates, self._fanout = conversations, updates, fanout
         self._pending: dict[tuple[Id, Id], int] = {}
         self._flusher: asyncio.Task[None] | None = None
@@ -54,9 +52,7 @@ class ReceiptService:
 
     async def _tell(self, user_id: Id, conversation_id: Id, seq: int, message_id: Id | None) -> None:
         """Log it once, also when a crash came between marking and logging and the client asks again."""
-        read = MessageRead(
-            conversation_id=conversation_id, user_id=user_id, seq=seq, message_id=message_id
-        )
+        read = MessageRead(conversation_id=conversation_id, user_id=user_id, seq=seq, message_id=message_id)
         members = await self._conversations.member_ids(conversation_id)
         audience = members if len(members) <= SHARED_UP_TO else [user_id]
         await self._updates.append(audience, read, key=f"read:{conversation_id}:{user_id}:{seq}")
@@ -104,3 +100,9 @@ class ReceiptService:
     def _note(self, conversation_id: Id, user_id: Id, seq: int) -> None:
         known = self._pending.get((conversation_id, user_id), 0)
         self._pending[conversation_id, user_id] = max(known, seq)
+
+    async def stop(self) -> None:
+        """Store what has gathered."""
+        if self._flusher is not None:
+            self._flusher.cancel()
+        await self.flush()

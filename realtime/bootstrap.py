@@ -1,0 +1,267 @@
+"""The one place where everything is put together: settings, connections, services.
+
+`open_services` starts what a process needs and stops it in the opposite order.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+from pydantic import SecretStr
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from common.engines import Engines
+from common.ids import Id, new_id
+from common.mail import mailer_for
+from common.passwords import Passwords
+from common.settings import Settings
+from common.tokens import AccessTokens
+from documents.connection import initiate_replica_set
+from documents.database import Database
+from realtime import channels
+from realtime.actors import Actors
+from realtime.fanout import Fanout, LocalFanout
+from realtime.fanout.bus import RedisBus
+from realtime.features.accounts import AccountService, ProfileService
+from realtime.features.accounts.commands import AccountCommands
+from realtime.features.conversations import ConversationService
+from realtime.features.friends import FriendService
+from realtime.features.friends.store import Blocks
+from realtime.features.groups import GroupService
+from realtime.features.messages import MessageService
+from realtime.features.messages.actor import ConversationActor
+from realtime.features.messages.commands import MessageCommands
+from realtime.features.presence import MemoryPresence, PresenceService, PresenceStore, RedisPresence
+from realtime.features.presence.commands import PresenceCommands
+from realtime.features.receipts import ReceiptService
+from realtime.features.sync import SyncService
+from realtime.features.sync.commands import SyncCommands
+from realtime.features.sync.service import SyncLimits
+from realtime.features.updates import UpdateService
+from realtime.gateway.commands import CommandTable
+from realtime.gateway.server import Gateway
+from realtime.gateway.session import Session
+from realtime.limits import RateLimits
+from realtime.upkeep import Upkeep
+
+log = structlog.get_logger(__name__)
+
+STOP_SECONDS = 3.0
+
+
+@dataclass(slots=True)
+class Health:
+    """Whether this node should be sent anybody."""
+
+    database: Database
+    bus: RedisBus | None
+    draining: bool = False
+    started: float = field(default_factory=monotonic)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """Everything a process can do."""
+
+    settings: Settings
+    node: Id
+    engines: Engines
+    database: Database
+    redis: Redis | None
+    bus: RedisBus | None
+    health: Health
+    local: LocalFanout
+    fanout: Fanout
+    actors: Actors
+    limits: RateLimits
+    accounts: AccountService
+    friends: FriendService
+    presence: PresenceService
+    profiles: ProfileService
+    updates: UpdateService
+    conversations: ConversationService
+    groups: GroupService
+    receipts: ReceiptService
+    messages: MessageService
+    sync: SyncService
+    commands: CommandTable
+    gateway: Gateway
+    upkeep: Upkeep
+
+    async def failed(self) -> str:
+        """Wait until an embedded engine is beyond help."""
+        return str(await self.engines.failed())
+
+
+class Listening:
+    """The gateway's first hook: a session hears its person's log and conversations before it is told so."""
+
+    def __init__(
+        self, local: LocalFanout, updates: UpdateService, conversations: ConversationService
+    ) -> None:
+        self._local, self._updates, self._conversations = local, updates, conversations
+
+    async def opened(self, session: Session) -> None:
+        """Join the log first: a conversation that begins meanwhile is joined through it."""
+        self._local.join(session, channels.user(session.user_id))
+        heads = await asyncio.gather(
+            self._updates.head(session.user_id), self._conversations.channels_of(session.user_id)
+        )
+        self._local.join(session, channels.user(session.user_id), heads[0])
+        for channel, seq in heads[1]:
+            self._local.join(session, channel, seq)
+
+    async def closed(self, session: Session) -> None:
+        """Fan-out has forgotten the session already."""
+
+
+@asynccontextmanager
+async def open_services(settings: Settings, *, indexes: bool = True) -> AsyncIterator[Services]:
+    """Start everything a process needs; on leaving, finish what is under way and stop it again."""
+    async with AsyncExitStack() as stack:
+        engines = Engines(settings.data_dir, mongo=settings.mongo_url is None, redis=False)
+        await stack.enter_async_context(engines)
+        if settings.mongo_url is None:
+            await initiate_replica_set(engines.mongo_url)
+        database = Database(_reveal(settings.mongo_url) or engines.mongo_url, settings.database)
+        stack.push_async_callback(database.close)
+        await database.open(indexes=indexes)
+        redis = _connect_redis(_reveal(settings.redis_url))
+        if redis is not None:
+            stack.push_async_callback(redis.aclose)
+        services = _assemble(settings, engines, database, redis)
+        stack.push_async_callback(_stop, services)
+        await _start(services)
+        yield services
+
+
+def _assemble(settings: Settings, engines: Engines, database: Database, redis: Redis | None) -> Services:
+    node, local = new_id(), LocalFanout()
+    bus = _bus(redis, node, settings, local)
+    fanout = Fanout(local, bus)
+    limits, timeouts, streams = settings.limits, settings.timeouts, settings.streams
+    actors = Actors(mailbox=limits.mailbox, deadline=timeouts.command)
+    accounts = AccountService(
+        settings,
+        Passwords(settings.accounts.bcrypt_cost),
+        AccessTokens(settings.secret()),
+        fanout,
+        mailer_for(settings),
+    )
+    people = accounts.people
+    updates = UpdateService(
+        fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
+    )
+    friends = FriendService(people, updates, Blocks())
+    conversations = ConversationService(people, friends, updates)
+    receipts = ReceiptService(conversations, updates, fanout)
+    messages = MessageService(conversations, receipts, fanout, batch=streams.batch)
+    sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)
+    store = _presence_store(redis, settings)
+    commands = CommandTable()
+    return Services(
+        settings=settings,
+        node=node,
+        engines=engines,
+        database=database,
+        redis=redis,
+        bus=bus,
+        health=Health(database, bus),
+        local=local,
+        fanout=fanout,
+        actors=actors,
+        limits=RateLimits(settings, redis),
+        accounts=accounts,
+        friends=friends,
+        presence=(presence := PresenceService(store, people, friends, fanout, grace=timeouts.presence_grace)),
+        profiles=ProfileService(accounts, friends, presence),
+        updates=updates,
+        conversations=conversations,
+        groups=GroupService(database, conversations, people, friends, updates),
+        receipts=receipts,
+        messages=messages,
+        sync=SyncService(conversations, messages, receipts, updates, limits=sync_limits),
+        commands=commands,
+        gateway=Gateway(settings, accounts, commands, actors, local),
+        upkeep=Upkeep(
+            local, accounts, revocation_every=timeouts.revocation_sweep, sweep_every=timeouts.stream_sweep
+        ),
+    )
+
+
+def _wire(services: Services) -> None:
+    """What is known only when all parts exist: commands, hooks, actors, and where streams are stored."""
+    s = services
+    message_commands = MessageCommands(s.actors, s.messages, s.conversations)
+    presence_commands = PresenceCommands(s.presence, s.actors)
+    for owner in (message_commands, presence_commands, SyncCommands(s.sync), AccountCommands(s.accounts)):
+        s.commands.add(owner)
+    listening = Listening(s.local, s.updates, s.conversations)
+    s.gateway.hooks = (listening, message_commands, presence_commands)
+    s.gateway.hit = lambda user_id: s.limits.hit("user", user_id)
+    typing = s.settings.timeouts.typing
+    s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
+    s.local.read_from("conversation", s.messages)
+    s.local.read_from("user", s.updates)
+    s.local.on_heard = s.receipts.heard
+
+
+async def _start(services: Services) -> None:
+    _wire(services)
+    if services.bus is not None:
+        await services.bus.start()
+    await services.limits.start()
+    await services.accounts.start()
+    await services.presence.start()
+    services.upkeep.start(heals=services.bus is not None)
+
+
+async def _stop(services: Services) -> None:
+    """Actors first, for they use the rest; the bus last, for everything is said through it."""
+    await services.upkeep.stop()
+    await services.gateway.stop(STOP_SECONDS)
+    await services.actors.stop(STOP_SECONDS)
+    await services.presence.stop()
+    await services.messages.stop(STOP_SECONDS)
+    await services.receipts.stop()
+    await services.updates.stop(STOP_SECONDS)
+    await services.accounts.stop()
+    await services.limits.stop()
+    if services.bus is not None:
+        await services.bus.stop()
+
+
+def _bus(redis: Redis | None, node: Id, settings: Settings, local: LocalFanout) -> RedisBus | None:
+    if redis is None:
+        return None
+    return RedisBus(redis, node, settings.secret(), local.deliver, local.catch_up)
+
+
+def _connect_redis(url: str | None) -> Redis | None:
+    """A client that fails fast: whoever uses it has something to fall back on."""
+    if url is None:
+        return None
+    return Redis.from_url(
+        url,
+        socket_connect_timeout=2.0,
+        socket_timeout=3.0,
+        health_check_interval=0,
+        retry=Retry(NoBackoff(), 0),
+        max_connections=50,
+    )
+
+
+def _presence_store(redis: Redis | None, settings: Settings) -> PresenceStore:
+    if redis is None:
+        return MemoryPresence()
+    timeouts = settings.timeouts
+    return RedisPresence(redis, lease=timeouts.presence_lease, grace=timeouts.presence_grace)
+
+
+def _reveal(secret: SecretStr | None) -> str | None:
+    return secret.get_secret_value() if secret is not None else None
