@@ -79,5 +79,5 @@ def letter(mail: Mail, sender: str) -> EmailMessage:
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain="plaza.invalid")
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(mail.text)
+    message.set_content(mail.text, cte="7bit" if mail.text.isascii() else "8bit")  # long links stay whole
     return message

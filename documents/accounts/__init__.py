@@ -7,7 +7,7 @@ from documents.accounts.audit import AdminAudit
 from documents.accounts.failures import LoginFailures
 from documents.accounts.logins import LoginSession, SpentRefresh, Why
 from documents.accounts.resets import PasswordReset
-from documents.accounts.users import Caller, Decision, Page, Privacy, Skill, Standing, User, UserSettings
+from documents.accounts.users import Caller, Decision, Privacy, Skill, Standing, User, UserSettings, Window
 
 DOCUMENTS: list[type[Document]] = [
     User,
@@ -27,7 +27,6 @@ __all__ = [
     "Decision",
     "LoginFailures",
     "LoginSession",
-    "Page",
     "PasswordReset",
     "Privacy",
     "Skill",
@@ -36,4 +35,5 @@ __all__ = [
     "User",
     "UserSettings",
     "Why",
+    "Window",
 ]

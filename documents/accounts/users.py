@@ -203,8 +203,8 @@ class User(Document):
 
     @classmethod
     async def search(
-        cls, grams: Sequence[str], words: Sequence[str], hidden: Iterable[Id], page: "Page"
-    ) -> tuple[list["User"], int]:
+        cls, grams: Sequence[str], words: Sequence[str], hidden: Iterable[Id], window: "Window"
+    ) -> "Listed":
         """Active people whose text holds every word, by handle; and how many there are."""
         where: Raw = {
             "search_grams": {"$all": list(grams)},
@@ -212,23 +212,24 @@ class User(Document):
             "$expr": {"$and": [{"$gte": [{"$indexOfCP": ["$search_text", word]}, 0]} for word in words]},
             **_ACTIVE,
         }
-        return await cls._page(where, [("handle_key", ASCENDING)], page)
+        return await cls._page(where, [("handle_key", ASCENDING)], window)
 
     @classmethod
-    async def listed(cls, page: "Page", *, pending: bool = False) -> tuple[list["User"], int]:
+    async def listed(cls, window: "Window", *, pending: bool = False) -> "Listed":
         """Everybody, newest first; or those who wait for a decision, in the order they came."""
         if pending:
             where = {**_UNDECIDED, "is_banned": False}
-            return await cls._page(where, [("created_at", ASCENDING), ("_id", ASCENDING)], page)
-        return await cls._page({}, [("created_at", DESCENDING), ("_id", DESCENDING)], page)
+            return await cls._page(where, [("created_at", ASCENDING), ("_id", ASCENDING)], window)
+        return await cls._page({}, [("created_at", DESCENDING), ("_id", DESCENDING)], window)
 
     @classmethod
-    async def _page(cls, where: Raw, order: list[tuple[str, int]], page: "Page") -> tuple[list["User"], int]:
+    async def _page(cls, where: Raw, order: list[tuple[str, int]], window: "Window") -> "Listed":
         users = rows(cls)
         total = await users.count_documents(where)
-        rest = {"$and": [where, _behind(order, page.after)]} if page.after else where
-        cursor = users.find(rest).sort(order).skip(0 if page.after else page.skip).limit(page.limit)
-        return [cls.model_validate(raw) async for raw in cursor], total
+        rest = {"$and": [where, _behind(order, window.after)]} if window.after else where
+        cursor = users.find(rest).sort(order).skip(0 if window.after else window.skip)
+        found = [cls.model_validate(raw) async for raw in cursor.limit(window.limit + 1)]
+        return Listed(found[: window.limit], total, len(found) > window.limit)
 
 
 def _standing(*, is_banned: bool, rejected: bool, is_approved: bool) -> Standing:
@@ -239,12 +240,22 @@ def _standing(*, is_banned: bool, rejected: bool, is_approved: bool) -> Standing
     return "active" if is_approved else "pending"
 
 
-class Page(BaseModel):
-    """A part of a list: behind the sort values of the last one shown, or after skipping some."""
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The part of a list that is asked for: behind the sort values of a row, or after skipping some."""
 
     limit: int = 20
     skip: int = 0
-    after: list[Any] | None = None
+    after: Sequence[Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A part of a list, how long the whole is, and whether more follows."""
+
+    users: Sequence[User]
+    total: int
+    more: bool
 
 
 _ACTIVE: Raw = {"is_approved": True, "rejected": False, "is_banned": False}

@@ -84,6 +84,21 @@ class TokensOut(Snake):
     expires_in: int
 
 
+class TokensTop(TokensOut):
+    """The same beside `data`, where some apps look; `token` is the access token."""
+
+    token: str
+
+    @classmethod
+    def of(cls, found: "TokensOut | SignedUpOut") -> "TokensTop":
+        return cls(
+            access_token=found.access_token or "",
+            refresh_token=found.refresh_token or "",
+            expires_in=found.expires_in or 0,
+            token=found.access_token or "",
+        )
+
+
 class LoggedInOut(TokensOut):
     """A person and the tokens of their log-in."""
 

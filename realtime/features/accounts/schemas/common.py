@@ -1,11 +1,25 @@
 """What the shapes of accounts are made of."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Generic, TypeVar
 
 from pydantic import AfterValidator, ConfigDict, EmailStr, Field
 
+from documents.accounts import Window
 from realtime.channels import Wire
 from realtime.features.accounts.rules import handles, words
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Rows(Generic[T]):
+    """A part of a list, how long the whole is, and the sort values of its last row if more follow."""
+
+    items: Sequence[T]
+    total: int
+    behind: tuple[str, ...] | None
 
 
 def _line(longest: int) -> AfterValidator:
@@ -41,3 +55,19 @@ class Facade(Snake):
     """A body of the meetup and gallery apps: what it does not know, it ignores."""
 
     model_config = ConfigDict(extra="ignore")
+
+
+__all__ = [
+    "Email",
+    "Facade",
+    "Handle",
+    "Line",
+    "Name",
+    "Opaque",
+    "Paragraph",
+    "Presented",
+    "Rows",
+    "Snake",
+    "Tag",
+    "Window",
+]

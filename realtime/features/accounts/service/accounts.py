@@ -22,7 +22,6 @@ from realtime.features.accounts.schemas.auth import (
     SignedUpOut,
     SignupIn,
 )
-from realtime.features.accounts.schemas.users import MeOut
 from realtime.features.accounts.service import views
 from realtime.features.accounts.service.activity import ActivityService
 from realtime.features.accounts.service.approvals import ApprovalService
@@ -173,13 +172,6 @@ class AccountService:
             raise NotYourself
 
     # -- oneself
-
-    async def me(self, identity: Identity) -> MeOut:
-        """The caller."""
-        user = await User.find_by("_id", identity.user_id)
-        if user is None:
-            raise SessionEnded
-        return views.me(user)
 
     async def change_password(self, identity: Identity, body: ChangePasswordIn, address: str) -> None:
         """Choose another password, knowing the current one; every other log-in ends."""

@@ -1,9 +1,13 @@
 """Deciding who may take part, and looking over accounts: for administrators."""
 
+from dataclasses import replace
+from datetime import datetime
+
 from common.errors import Conflict
 from common.ids import Id
-from documents.accounts import AdminAudit, Decision, Page, User
+from documents.accounts import AdminAudit, Decision, User, Window
 from realtime.features.accounts.schemas.admin import AdminUserOut
+from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.service import views
 from realtime.features.accounts.service.people import UserNotFound
 from realtime.features.accounts.service.sessions import Sessions
@@ -19,25 +23,29 @@ class ApprovalService:
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
-    async def users(self, admin: Id, page: Page) -> tuple[list[AdminUserOut], int]:
+    async def users(self, admin: Id, window: Window) -> Rows[AdminUserOut]:
         """All accounts, newest first."""
         await self._sessions.require_admin(admin)
-        return await self.everybody(page)
+        return await self.everybody(window)
 
-    async def pending(self, admin: Id, page: Page) -> tuple[list[AdminUserOut], int]:
+    async def pending(self, admin: Id, window: Window) -> Rows[AdminUserOut]:
         """Accounts that wait for a decision, in the order they came."""
         await self._sessions.require_admin(admin)
-        return await self.everybody(page, pending=True)
+        return await self.everybody(window, pending=True)
 
     async def decide(self, admin: Id, user_id: Id, decision: Decision) -> AdminUserOut:
         """Approve or reject who waits; raises `AlreadyDecided` for anybody else."""
         await self._sessions.require_admin(admin)
         return await self.decide_as(admin, user_id, decision)
 
-    async def everybody(self, page: Page, *, pending: bool = False) -> tuple[list[AdminUserOut], int]:
+    async def everybody(self, window: Window, *, pending: bool = False) -> Rows[AdminUserOut]:
         """The same lists for the command line."""
-        users, total = await User.listed(page, pending=pending)
-        return [views.admin_row(user) for user in users], total
+        if window.after:
+            window = replace(window, after=(datetime.fromisoformat(window.after[0]), window.after[1]))
+        found = await User.listed(window, pending=pending)
+        last = found.users[-1] if found.more else None
+        behind = (last.created_at.isoformat(), last.id) if last else None
+        return Rows([views.admin_row(user) for user in found.users], found.total, behind)
 
     async def decide_as(self, actor: str, user_id: Id, decision: Decision) -> AdminUserOut:
         """The same decision for the command line."""

@@ -8,9 +8,11 @@ from typing import Any
 from common.clock import now
 from common.errors import Conflict, Forbidden, Invalid
 from common.ids import Id
-from documents.accounts import Page, Privacy, User
+from documents.accounts import Privacy, User, Window
 from realtime.features.accounts.rules import handles, words
+from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.schemas.users import (
+    MeOut,
     Online,
     OwnProfileOut,
     PrivateProfileOut,
@@ -67,6 +69,13 @@ class ProfileService:
         online = await self._online.visible_online(user.id, [user.id])
         return OwnProfileOut(**views.own_fields(user, is_online=user.id in online))
 
+    async def me(self, user_id: Id) -> MeOut:
+        """The caller."""
+        user = await self._accounts.people.get(user_id)
+        if user is None:
+            raise UserNotFound
+        return views.me(user, is_online=user_id in await self._online.visible_online(user_id, [user_id]))
+
     async def change(self, viewer: Id, user_id: Id, body: ProfileIn) -> OwnProfileOut:
         """Change one's own profile; what `body` does not name stays."""
         if viewer != user_id:
@@ -83,14 +92,15 @@ class ProfileService:
                 return await self._own(changed)
         raise ProfileBusy
 
-    async def search(self, viewer: Id, query: str, page: Page) -> tuple[list[UserCard], int]:
+    async def search(self, viewer: Id, query: str, window: Window) -> Rows[UserCard]:
         """People whose name, handle or public interests hold every word of the query, by handle."""
         found_words, grams = words.wanted(query)
         if not found_words:
-            return [], 0
+            return Rows([], 0, None)
         hidden = await self._relations.hidden_ids(viewer)
-        users, total = await User.search(grams, found_words, hidden, page)
-        return [views.card(user) for user in users], total
+        found = await User.search(grams, found_words, hidden, window)
+        behind = (found.users[-1].handle_key,) if found.more else None
+        return Rows([views.card(user) for user in found.users], found.total, behind)
 
 
 def _shows(privacy: Privacy, relation: Relation) -> bool:
