@@ -1,39 +1,29 @@
 """Where a request comes from, when some of its hops are our own proxies."""
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from typing import Protocol
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
-class Request(Protocol):
-    """As much of an HTTP request as is needed to find its origin."""
-
-    @property
-    def remote(self) -> str | None: ...
-
-    @property
-    def headers(self) -> Mapping[str, str]: ...
-
-
-def client_address(request: Request, trusted: Sequence[str]) -> str:
+def client_address(remote: str | None, forwarded: Iterable[str], trusted: Sequence[str]) -> str:
     """The address of the client: the last hop that is not one of the `trusted` proxies.
 
-    `X-Forwarded-For` counts only as far as trusted proxies wrote it; anybody else could have made it up.
+    `forwarded` are all `X-Forwarded-For` headers in order. They count only as far as trusted proxies wrote
+    them; anybody else could have made them up.
     """
-    remote = request.remote or "unknown"
-    if not trusted or not _is_trusted(remote, tuple(trusted)):
-        return remote
-    hops = [hop.strip() for hop in request.headers.get("X-Forwarded-For", "").split(",")]
+    client = remote or "unknown"
+    if not trusted or not _is_trusted(client, tuple(trusted)):
+        return client
+    hops = [hop.strip() for hop in ",".join(forwarded).split(",")]
     for hop in reversed(hops):
         if not _is_address(hop):
             break
-        remote = hop
+        client = hop
         if not _is_trusted(hop, tuple(trusted)):
             break
-    return remote
+    return client
 
 
 @lru_cache(maxsize=4096)

@@ -35,7 +35,8 @@ def build_app(services: Services, add_rest: AddRest | None, *, sockets: bool = T
         trusted = services.settings.trusted_proxies
 
         async def socket(request: web.Request) -> web.StreamResponse:
-            return await services.gateway.handle(request, client_address(request, trusted))
+            forwarded = request.headers.getall("X-Forwarded-For", ())
+            return await services.gateway.handle(request, client_address(request.remote, forwarded, trusted))
 
         for path in ("/socket.io/", "/socket.io"):
             app.router.add_route("*", path, socket)

@@ -98,7 +98,7 @@ class PageQuery(Wire):
     @classmethod
     def _one_limit(cls, values: Any) -> Any:
         if not isinstance(values, dict):
-            return cast("Any", values)
+            return values
         given = cast("dict[str, Any]", values)
         synonym = given.get("per_page")
         if synonym is not None and given.setdefault("limit", synonym) != synonym:
@@ -122,7 +122,7 @@ class PageQuery(Wire):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What is known of a page beside its rows: `behind` are the sort values of its last one, if more follow."""
+    """What is known of a page beside its rows. `behind`: sort values of its last row, if more follow."""
 
     query: PageQuery
     total: int

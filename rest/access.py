@@ -1,0 +1,83 @@
+"""Who may ask, and how often: bearer tokens and rate budgets, before a route is called."""
+
+import ipaddress
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import structlog
+from aiohttp import web
+
+from common.errors import AppError, BadRequest, RateLimited, Unauthenticated
+from realtime.limits import Verdict
+from rest.operations import Operation
+from rest.reply import address
+
+if TYPE_CHECKING:
+    from realtime.bootstrap import Services
+    from realtime.features.accounts import Identity
+
+TOKEN_NAMES = ("token", "access_token")
+NETWORK_BITS = 64
+"""Whoever has one IPv6 address has this whole network of them."""
+
+
+class TokenInUrl(BadRequest):
+    code, text = "token_in_url", "Send the token in the Authorization header, never in the address."
+
+
+async def admit(request: web.Request, operation: Operation, services: "Services") -> None:
+    """Fill `request["identity"]`; raises when the token is bad, the budget is used up, or nobody is named."""
+    identity, problem = await _identify(request, services)
+    request["identity"] = identity
+    if identity is not None:
+        structlog.contextvars.bind_contextvars(user_id=identity.user_id)
+    if operation.budget:
+        verdict = _hit(request, identity, services)
+        request["verdict"] = verdict
+        if not verdict.allowed:
+            raise RateLimited(retry_after=verdict.retry_after)
+    if not operation.token_in_query and any(name in request.query for name in TOKEN_NAMES):
+        raise TokenInUrl
+    if identity is None and not operation.public:
+        raise problem or Unauthenticated()
+
+
+async def _identify(request: web.Request, services: "Services") -> "tuple[Identity | None, AppError | None]":
+    given = request.headers.getall("Authorization", ())
+    if not given:
+        return None, None
+    scheme, _, token = given[0].partition(" ")
+    if len(given) > 1 or scheme.lower() != "bearer":
+        return None, Unauthenticated()
+    try:
+        return await services.accounts.authenticate(token.strip()), None
+    except AppError as error:
+        return None, error
+
+
+def _hit(request: web.Request, identity: "Identity | None", services: "Services") -> Verdict:
+    if identity is not None:
+        return services.limits.hit("user", identity.user_id)
+    return services.limits.hit("public", network_of(address(request)))
+
+
+def network_of(text: str) -> str:
+    """The address as budgets know it: an IPv6 client counts by its network."""
+    if ":" not in text:
+        return text
+    try:
+        parsed = ipaddress.IPv6Address(text.partition("%")[0])
+    except ValueError:
+        return text
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.IPv6Network((parsed, NETWORK_BITS), strict=False))
+
+
+def rate_headers(verdict: Verdict) -> Mapping[str, str]:
+    """What a client may still do."""
+    return {
+        "RateLimit-Limit": str(verdict.limit),
+        "RateLimit-Remaining": str(verdict.remaining),
+        "RateLimit-Reset": str(int(verdict.reset_seconds) + 1),
+    }
