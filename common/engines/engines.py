@@ -11,6 +11,7 @@ from common.engines.ports import LOOPBACK, free_port, kept_port
 from common.engines.process import EngineProcess, EngineSpec
 
 REPLICA_SET = "plaza"
+_MONGO_PORT = "mongo.port"
 _OPLOG_MB = 256
 _REDIS_MEMORY = "256mb"
 
@@ -52,6 +53,12 @@ class Engines:
     def redis_pid(self) -> int:
         return _started(self._redis).pid
 
+    @classmethod
+    def mongo_url_in(cls, data_dir: Path) -> str:
+        """Where the MongoDB of a data directory listens that another process runs."""
+        port = int((data_dir / _MONGO_PORT).read_text())
+        return f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
+
     async def start(self) -> None:
         """Return once every engine answers; raises an `EngineError`."""
         if not (self._wants_mongo or self._wants_redis):
@@ -89,7 +96,7 @@ class Engines:
         return [engine for engine in (self._mongo, self._redis) if engine is not None]
 
     def _mongo_spec(self) -> EngineSpec:
-        port = kept_port(self._data_dir / "mongo.port")
+        port = kept_port(self._data_dir / _MONGO_PORT)
         folder = self._folder("mongo")
         command = [
             str(find_mongod()),

@@ -3,7 +3,8 @@
 from datetime import datetime
 
 from common.ids import Id
-from realtime.features.accounts.schemas.common import Snake
+from common.passwords import NewPassword
+from realtime.features.accounts.schemas.common import Email, Handle, Snake
 
 
 class AdminUserOut(Snake):
@@ -21,3 +22,11 @@ class AdminUserOut(Snake):
     is_certified: bool
     created_at: datetime
     last_active: datetime
+
+
+class AdminIn(Snake):
+    """A new administrator."""
+
+    username: Handle
+    email: Email | None = None
+    password: NewPassword

@@ -9,10 +9,11 @@ from common.mail import Mailer
 from common.passwords import Passwords
 from common.settings import Settings
 from common.tokens import AccessTokens, Succession
-from documents.accounts import User
+from documents.accounts import AdminAudit, User
 from realtime.fanout import Fanout
 from realtime.features.accounts.rules import handles, words
 from realtime.features.accounts.rules.standing import require_active
+from realtime.features.accounts.schemas.admin import AdminIn
 from realtime.features.accounts.schemas.auth import (
     ChangePasswordIn,
     Device,
@@ -70,6 +71,7 @@ class AccountService:
     async def stop(self) -> None:
         """Send what was asked for, within a moment, and end."""
         await self.resets.stop()
+        self._passwords.close()
 
     # -- asked by the gateway and by every request
 
@@ -96,11 +98,12 @@ class AccountService:
         """Make an account from a username."""
         await self._add(_new_user(body.username, body.username), body.password)
 
-    async def create_admin(self, username: str, password: str, email: str | None = None) -> User:
+    async def create_admin(self, body: AdminIn) -> User:
         """Make an administrator; for the command line only. Reserved names are free for them."""
-        user = _new_user(username, username, email=email, reserved=True)
+        user = _new_user(body.username, body.username, email=body.email, reserved=True)
         user.is_admin = True
-        await self._store(user, password)
+        await self._store(user, body.password)
+        await AdminAudit.add("cli", "admin_created", user.id)
         return user
 
     async def _add(self, user: User, password: str) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from common.errors import Conflict
 from common.ids import Id
 from documents.accounts import AdminAudit, Decision, User, Window
+from realtime.features.accounts.rules import handles
 from realtime.features.accounts.schemas.admin import AdminUserOut
 from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.service import views
@@ -46,6 +47,13 @@ class ApprovalService:
         last = found.users[-1] if found.more else None
         behind = (last.created_at.isoformat(), last.id) if last else None
         return Rows([views.admin_row(user) for user in found.users], found.total, behind)
+
+    async def id_of(self, username: str) -> Id:
+        """Whose handle this is, whatever their standing; for the command line."""
+        user = await User.find_by("handle_key", handles.key(username))
+        if user is None:
+            raise UserNotFound
+        return user.id
 
     async def decide_as(self, actor: str, user_id: Id, decision: Decision) -> AdminUserOut:
         """The same decision for the command line."""
