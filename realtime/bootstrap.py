@@ -121,16 +121,18 @@ class Listening:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, indexes: bool = True) -> AsyncIterator[Services]:
-    """Start everything a process needs; on leaving, finish what is under way and stop it again."""
+async def open_services(settings: Settings, database: Database | None = None) -> AsyncIterator[Services]:
+    """Start everything a process needs; on leaving, finish what is under way and stop it again.
+
+    Documents belong to one database per process: who opens services more than once shares an open `database`.
+    """
     async with AsyncExitStack() as stack:
-        engines = Engines(settings.data_dir, mongo=settings.mongo_url is None, redis=False)
+        wants_mongo = settings.mongo_url is None and database is None
+        engines = Engines(settings.data_dir, mongo=wants_mongo, redis=False)
         await stack.enter_async_context(engines)
-        if settings.mongo_url is None:
-            await initiate_replica_set(engines.mongo_url)
-        database = Database(_reveal(settings.mongo_url) or engines.mongo_url, settings.database)
-        stack.push_async_callback(database.close)
-        await database.open(indexes=indexes)
+        if database is None:
+            database = await _open_database(settings, engines)
+            stack.push_async_callback(database.close)
         redis = _connect_redis(_reveal(settings.redis_url))
         if redis is not None:
             stack.push_async_callback(redis.aclose)
@@ -138,6 +140,16 @@ async def open_services(settings: Settings, *, indexes: bool = True) -> AsyncIte
         stack.push_async_callback(_stop, services)
         await _start(services)
         yield services
+
+
+async def _open_database(settings: Settings, engines: Engines) -> Database:
+    url = _reveal(settings.mongo_url)
+    if url is None:
+        url = engines.mongo_url
+        await initiate_replica_set(url)
+    database = Database(url, settings.database)
+    await database.open()
+    return database
 
 
 def _assemble(settings: Settings, engines: Engines, database: Database, redis: Redis | None) -> Services:

@@ -12,6 +12,7 @@ import pytest
 from common.engines import Engines
 from common.settings import Settings
 from documents.connection import initiate_replica_set
+from documents.database import Database
 from realtime.app import Server, build_app
 from realtime.bootstrap import Services, open_services
 from rest.app import add_rest
@@ -38,6 +39,15 @@ async def engines(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Eng
         yield running
 
 
+@pytest.fixture(scope="session")
+async def database(engines: Engines) -> AsyncIterator[Database]:
+    """The one database that all nodes of this process share: documents are bound to it."""
+    database = Database(engines.mongo_url, f"test_{uuid.uuid4().hex[:12]}")
+    await database.open()
+    yield database
+    await database.close()
+
+
 MakeSettings = Callable[..., Settings]
 
 
@@ -51,7 +61,6 @@ def make_settings(engines: Engines, tmp_path_factory: pytest.TempPathFactory) ->
             "environment": "test",
             "port": 0,
             "data_dir": data,
-            "database": f"test_{uuid.uuid4().hex[:12]}",
             "mongo_url": engines.mongo_url,
             "redis_url": engines.redis_url if redis else None,
             "jwt_secret": SECRET,
@@ -71,8 +80,8 @@ def make_settings(engines: Engines, tmp_path_factory: pytest.TempPathFactory) ->
 StartNode = Callable[[Settings], Awaitable[Node]]
 
 
-async def _start(stack: AsyncExitStack, settings: Settings) -> Node:
-    services = await stack.enter_async_context(open_services(settings))
+async def _start(stack: AsyncExitStack, settings: Settings, database: Database) -> Node:
+    services = await stack.enter_async_context(open_services(settings, database))
     server = Server(services, build_app(services, add_rest))
     await server.start("127.0.0.1", 0)
     stack.push_async_callback(server.stop)
@@ -80,29 +89,30 @@ async def _start(stack: AsyncExitStack, settings: Settings) -> Node:
 
 
 @pytest.fixture
-async def start_node() -> AsyncIterator[StartNode]:
+async def start_node(database: Database) -> AsyncIterator[StartNode]:
     """Start a node with settings of one's own; it ends with the test."""
     async with AsyncExitStack() as stack:
 
         async def start(settings: Settings) -> Node:
-            return await _start(stack, settings)
+            return await _start(stack, settings, database)
 
         yield start
 
 
 @pytest.fixture(scope="session")
-async def plaza(make_settings: MakeSettings) -> AsyncIterator[Node]:
+async def plaza(make_settings: MakeSettings, database: Database) -> AsyncIterator[Node]:
     """One node, shared by all tests that need nothing special."""
     async with AsyncExitStack() as stack:
-        yield await _start(stack, make_settings())
+        yield await _start(stack, make_settings(), database)
 
 
 @pytest.fixture(scope="session")
-async def two_nodes(make_settings: MakeSettings) -> AsyncIterator[tuple[Node, Node]]:
+async def two_nodes(make_settings: MakeSettings, database: Database) -> AsyncIterator[tuple[Node, Node]]:
     """Two nodes over one MongoDB and one Redis."""
     settings = make_settings(redis=True)
     async with AsyncExitStack() as stack:
-        yield await _start(stack, settings), await _start(stack, settings)
+        one = await _start(stack, settings, database)
+        yield one, await _start(stack, settings, database)
 
 
 SignUp = Callable[..., Awaitable[Person]]
