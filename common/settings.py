@@ -22,48 +22,48 @@ class _Group(BaseModel):
 class Limits(_Group):
     """Bounds on what clients may ask for. Rates are per minute."""
 
-    public_per_minute: int = Field(100, ge=1)
-    user_per_minute: int = Field(1000, ge=1)
-    uploads_per_minute: int = Field(50, ge=1)
-    sockets_per_user: int = Field(10, ge=1)
-    unauthenticated_per_address: int = Field(50, ge=1)
-    frame_bytes: int = Field(65_536, ge=1024)
-    body_bytes: int = Field(1_048_576, ge=1024)
-    json_depth: int = Field(32, ge=4)
-    mailbox: int = Field(128, ge=1)
-    outgoing_bytes: int = Field(524_288, ge=65_536)
-    outgoing_packets: int = Field(256, ge=16)
+    public_per_minute: int = Field(default=100, ge=1)
+    user_per_minute: int = Field(default=1000, ge=1)
+    uploads_per_minute: int = Field(default=50, ge=1)
+    sockets_per_user: int = Field(default=10, ge=1)
+    unauthenticated_per_address: int = Field(default=50, ge=1)
+    frame_bytes: int = Field(default=65_536, ge=1024)
+    body_bytes: int = Field(default=1_048_576, ge=1024)
+    json_depth: int = Field(default=32, ge=4)
+    mailbox: int = Field(default=128, ge=1)
+    outgoing_bytes: int = Field(default=524_288, ge=65_536)
+    outgoing_packets: int = Field(default=256, ge=16)
 
 
 class Timeouts(_Group):
     """Deadlines and intervals in seconds."""
 
-    authenticate: float = Field(10.0, gt=0)
-    command: float = Field(8.0, gt=0)
-    request: float = Field(15.0, gt=0)
-    ping_interval: float = Field(20.0, gt=0)
-    ping_timeout: float = Field(15.0, gt=0)
-    drain: float = Field(20.0, gt=0)
-    presence_grace: float = Field(5.0, ge=0)
-    presence_lease: float = Field(30.0, gt=0)
-    typing: float = Field(6.0, gt=0)
-    revocation_sweep: float = Field(1.0, gt=0)
-    stream_sweep: float = Field(10.0, gt=0)
+    authenticate: float = Field(default=10.0, gt=0)
+    command: float = Field(default=8.0, gt=0)
+    request: float = Field(default=15.0, gt=0)
+    ping_interval: float = Field(default=20.0, gt=0)
+    ping_timeout: float = Field(default=15.0, gt=0)
+    drain: float = Field(default=20.0, gt=0)
+    presence_grace: float = Field(default=5.0, ge=0)
+    presence_lease: float = Field(default=30.0, gt=0)
+    typing: float = Field(default=6.0, gt=0)
+    revocation_sweep: float = Field(default=1.0, gt=0)
+    stream_sweep: float = Field(default=10.0, gt=0)
 
 
 class Accounts(_Group):
     """Sign-up, log-in and token rules. Lifetimes are in seconds."""
 
     approval_required: bool = False
-    access_lifetime: int = Field(86_400, ge=30)
-    refresh_lifetime: int = Field(30 * 86_400, ge=60)
-    refresh_idle: int = Field(14 * 86_400, ge=60)
-    refresh_grace: int = Field(10, ge=0)
-    reset_lifetime: int = Field(1800, ge=60)
-    bcrypt_cost: int = Field(12, ge=4, le=16)
-    failures_per_account: int = Field(10, ge=1)
-    failures_per_address: int = Field(50, ge=1)
-    failure_window: int = Field(900, ge=1)
+    access_lifetime: int = Field(default=86_400, ge=30)
+    refresh_lifetime: int = Field(default=30 * 86_400, ge=60)
+    refresh_idle: int = Field(default=14 * 86_400, ge=60)
+    refresh_grace: int = Field(default=10, ge=0)
+    reset_lifetime: int = Field(default=1800, ge=60)
+    bcrypt_cost: int = Field(default=12, ge=4, le=16)
+    failures_per_account: int = Field(default=10, ge=1)
+    failures_per_address: int = Field(default=50, ge=1)
+    failure_window: int = Field(default=900, ge=1)
 
 
 class Smtp(_Group):
@@ -80,11 +80,11 @@ class Smtp(_Group):
 class Streams(_Group):
     """How much of a stream one answer carries and how much is kept."""
 
-    page: int = Field(200, ge=1, le=1000)
-    gap: int = Field(2000, ge=10)
-    snapshot: int = Field(50, ge=1)
-    keep_updates: int = Field(5000, ge=100)
-    batch: int = Field(256, ge=1, le=2000)
+    page: int = Field(default=200, ge=1, le=1000)
+    gap: int = Field(default=2000, ge=10)
+    snapshot: int = Field(default=50, ge=1)
+    keep_updates: int = Field(default=5000, ge=100)
+    batch: int = Field(default=256, ge=1, le=2000)
 
 
 class Settings(BaseSettings):
@@ -101,10 +101,10 @@ class Settings(BaseSettings):
 
     environment: Literal["development", "test", "production"] = "development"
     host: str = "127.0.0.1"
-    port: int = Field(8001, ge=0, le=65535)
+    port: int = Field(default=8001, ge=0, le=65535)
     public_url: str = "http://localhost:8001"
     data_dir: Path = Path("data")
-    database: str = Field("plaza", pattern=r"^[A-Za-z0-9_-]{1,38}$")
+    database: str = Field(default="plaza", pattern=r"^[A-Za-z0-9_-]{1,38}$")
     mongo_url: SecretStr | None = None
     redis_url: SecretStr | None = None
     jwt_secret: SecretStr | None = None
@@ -114,6 +114,7 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     log_format: Literal["json", "console"] = "json"
     metrics_token: SecretStr | None = None
+    public_docs: bool | None = None
     limits: Limits = Limits()
     timeouts: Timeouts = Timeouts()
     accounts: Accounts = Accounts()
@@ -146,6 +147,11 @@ class Settings(BaseSettings):
     @property
     def is_production(self) -> bool:
         return self.environment == "production"
+
+    @property
+    def shows_docs(self) -> bool:
+        """Whether anybody may read the API pages; unless told otherwise, not in production."""
+        return not self.is_production if self.public_docs is None else self.public_docs
 
     def secret(self) -> bytes:
         """The signing secret; development makes one and keeps it under the data directory."""

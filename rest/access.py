@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 from aiohttp import web
 
-from common.errors import AppError, BadRequest, RateLimited, Unauthenticated
+from common.errors import BadRequest, RateLimited, Unauthenticated
 from realtime.limits import Verdict
 from rest.operations import Operation
 from rest.reply import address
@@ -26,7 +26,10 @@ class TokenInUrl(BadRequest):
 
 
 async def admit(request: web.Request, operation: Operation, services: "Services") -> None:
-    """Fill `request["identity"]`; raises when the token is bad, the budget is used up, or nobody is named."""
+    """Fill `request["identity"]`; raises when the token is bad, the budget is used up, or nobody is named.
+
+    On public routes whatever is wrong with a token only means that nobody is named.
+    """
     identity, problem = await _identify(request, services)
     request["identity"] = identity
     if identity is not None:
@@ -42,7 +45,7 @@ async def admit(request: web.Request, operation: Operation, services: "Services"
         raise problem or Unauthenticated()
 
 
-async def _identify(request: web.Request, services: "Services") -> "tuple[Identity | None, AppError | None]":
+async def _identify(request: web.Request, services: "Services") -> "tuple[Identity | None, Exception | None]":
     given = request.headers.getall("Authorization", ())
     if not given:
         return None, None
@@ -51,7 +54,7 @@ async def _identify(request: web.Request, services: "Services") -> "tuple[Identi
         return None, Unauthenticated()
     try:
         return await services.accounts.authenticate(token.strip()), None
-    except AppError as error:
+    except Exception as error:
         return None, error
 
 

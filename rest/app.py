@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from rest import routes as route_modules
+from rest.health import INSPECTOR, Inspector
 from rest.middleware import edge_middleware
 from rest.openapi import validation_middleware
 from rest.reply import CURSOR_SECRET, SERVICES
@@ -29,6 +30,7 @@ def add_rest(app: web.Application, services: "Services") -> None:
     app[CURSOR_SECRET] = hashlib.blake2b(
         services.settings.secret(), person=b"plaza cursor", digest_size=32
     ).digest()
+    app[INSPECTOR] = Inspector(services)
     app.middlewares.append(edge_middleware(services))
     app.middlewares.append(validation_middleware)
     add_routes(app.router, all_routes())

@@ -120,6 +120,16 @@ class PageQuery(Wire):
         return decode_cursor(self.cursor, _kind(request, kind), request.app[CURSOR_SECRET])
 
 
+class Pagination(BaseModel):
+    """Where a page stands in its list. `next_cursor` is null on the last one."""
+
+    page: int
+    limit: int
+    total: int
+    pages: int
+    next_cursor: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Page:
     """What is known of a page beside its rows. `behind`: sort values of its last row, if more follow."""
@@ -143,13 +153,13 @@ def reply_page(
     following = None
     if page.behind is not None:
         following = encode_cursor(page.behind, _kind(request, page.kind), request.app[CURSOR_SECRET])
-    pagination = {
-        "page": page.query.page,
-        "limit": limit,
-        "total": page.total,
-        "pages": -(-page.total // limit),
-        "next_cursor": following,
-    }
+    pagination = Pagination(
+        page=page.query.page,
+        limit=limit,
+        total=page.total,
+        pages=-(-page.total // limit),
+        next_cursor=following,
+    )
     return reply(items, message=message, top={**(top or {}), "pagination": pagination})
 
 
