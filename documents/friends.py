@@ -1,18 +1,17 @@
 """Friendships, one document for each two people, and blocks, one for each direction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Literal, cast
+from typing import Any, ClassVar, Literal
 
 from beanie import Document
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
-from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, derived_id
-from documents.streams import Raw
+from documents.rows import Raw, rows
 
 State = Literal["pending", "accepted"]
 Mark = tuple[datetime, Id]
@@ -59,7 +58,7 @@ class Friendship(Document):
         update = [{"$set": _asked(asker, other, now())}]
         for _ in range(_ATTEMPTS):
             try:
-                found = await _raw(cls).find_one_and_update(
+                found = await rows(cls).find_one_and_update(
                     {"_id": cls.id_of(asker, other)},
                     update,
                     upsert=True,
@@ -73,7 +72,7 @@ class Friendship(Document):
     @classmethod
     async def accept(cls, user: Id, asked_by: Id) -> "Friendship | None":
         """Say yes to a request; the friendship as it then is, also when it was one before."""
-        friendships = _raw(cls)
+        friendships = rows(cls)
         pair = {"_id": cls.id_of(user, asked_by)}
         found = await friendships.find_one_and_update(
             {**pair, "state": "pending", "asked_by": asked_by},
@@ -94,7 +93,7 @@ class Friendship(Document):
             where["state"] = state
         if asked_by is not None:
             where["asked_by"] = asked_by
-        found = await _raw(cls).find_one_and_delete(where)
+        found = await rows(cls).find_one_and_delete(where)
         return cls.model_validate(found) if found else None
 
     @classmethod
@@ -105,12 +104,32 @@ class Friendship(Document):
     async def friend_ids(cls, user: Id) -> set[Id]:
         """Everyone this person is friends with."""
         where = {"pair": user, "state": "accepted"}
-        found = _raw(cls).find(where, {"pair": 1, "_id": 0})
+        found = rows(cls).find(where, {"pair": 1, "_id": 0})
         return {one async for entry in found for one in entry["pair"] if one != user}
 
     @classmethod
+    async def friends_among(cls, user: Id, others: Iterable[Id]) -> set[Id]:
+        """Those of `others` whom this person is friends with."""
+        where = {"_id": {"$in": [cls.id_of(user, other) for other in others]}, "state": "accepted"}
+        found = rows(cls).find(where, {"pair": 1, "_id": 0})
+        return {one async for entry in found for one in entry["pair"] if one != user}
+
+    @classmethod
+    async def friends_of_each(cls, users: Collection[Id]) -> dict[Id, set[Id]]:
+        """The friends of each of these people, in one query."""
+        friends: dict[Id, set[Id]] = {user: set() for user in users}
+        where = {"pair": {"$in": list(users)}, "state": "accepted"}
+        async for entry in rows(cls).find(where, {"pair": 1, "_id": 0}):
+            one, other = entry["pair"]
+            if one in friends:
+                friends[one].add(other)
+            if other in friends:
+                friends[other].add(one)
+        return friends
+
+    @classmethod
     async def count_of(cls, user: Id, only: Mapping[str, Any]) -> int:
-        return await _raw(cls).count_documents({"pair": user, **only})
+        return await rows(cls).count_documents({"pair": user, **only})
 
     @classmethod
     async def page(
@@ -118,8 +137,8 @@ class Friendship(Document):
     ) -> Sequence["Friendship"]:
         """A person's friendships or requests, newest first."""
         where = [{"pair": user, **only}, *_behind("changed_at", before)]
-        rows = cls.find({"$and": where}).sort("-changed_at", "-_id").skip(skip).limit(limit)
-        return await rows.to_list()
+        found = cls.find({"$and": where}).sort("-changed_at", "-_id").skip(skip).limit(limit)
+        return await found.to_list()
 
 
 class Block(Document):
@@ -147,7 +166,7 @@ class Block(Document):
         fresh = {"blocker": blocker, "blocked": blocked, "at": now()}
         for _ in range(_ATTEMPTS):
             try:
-                found = await _raw(cls).find_one_and_update(
+                found = await rows(cls).find_one_and_update(
                     {"_id": cls.id_of(blocker, blocked)},
                     {"$setOnInsert": fresh},
                     upsert=True,
@@ -162,30 +181,38 @@ class Block(Document):
     async def exists(cls, blocker: Id, blocked: Id) -> bool:
         """Whether `blocker` has blocked `blocked`."""
         where = {"_id": cls.id_of(blocker, blocked)}
-        return await _raw(cls).find_one(where, {"_id": 1}) is not None
+        return await rows(cls).find_one(where, {"_id": 1}) is not None
 
     @classmethod
     async def lift(cls, blocker: Id, blocked: Id) -> bool:
         """Take a block back; False when there was none."""
-        result = await _raw(cls).delete_one({"_id": cls.id_of(blocker, blocked)})
+        result = await rows(cls).delete_one({"_id": cls.id_of(blocker, blocked)})
         return result.deleted_count == 1
 
     @classmethod
     async def between(cls, one: Id, other: Id) -> bool:
         """Whether either has blocked the other."""
         ids = [cls.id_of(one, other), cls.id_of(other, one)]
-        return await _raw(cls).find_one({"_id": {"$in": ids}}, {"_id": 1}) is not None
+        return await rows(cls).find_one({"_id": {"$in": ids}}, {"_id": 1}) is not None
 
     @classmethod
     async def hidden_from(cls, viewer: Id) -> set[Id]:
         """Everyone who has blocked this person or was blocked by them."""
         where = {"$or": [{"blocker": viewer}, {"blocked": viewer}]}
-        found = _raw(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
+        found = rows(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
         return {one async for entry in found for one in entry.values() if one != viewer}
 
     @classmethod
+    async def pairs_of_each(cls, users: Collection[Id]) -> set[tuple[Id, Id]]:
+        """Every block these people are part of, as (blocker, blocked)."""
+        part = {"$in": list(users)}
+        where = {"$or": [{"blocker": part}, {"blocked": part}]}
+        found = rows(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
+        return {(entry["blocker"], entry["blocked"]) async for entry in found}
+
+    @classmethod
     async def count_of(cls, blocker: Id) -> int:
-        return await _raw(cls).count_documents({"blocker": blocker})
+        return await rows(cls).count_documents({"blocker": blocker})
 
     @classmethod
     async def page(
@@ -194,12 +221,6 @@ class Block(Document):
         """Whom a person has blocked, newest first."""
         where = [{"blocker": blocker}, *_behind("at", before)]
         return await cls.find({"$and": where}).sort("-at", "-_id").skip(skip).limit(limit).to_list()
-
-
-def _raw(kind: type[Document]) -> AsyncCollection[Raw]:
-    """The collection itself, for updates that beanie cannot say."""
-    unnamed = kind.get_pymongo_collection()  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
-    return cast("AsyncCollection[Raw]", unnamed)
 
 
 def _asked(asker: Id, other: Id, moment: datetime) -> Raw:

@@ -1,7 +1,7 @@
 """What people do with each other: ask, accept, part, block."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -9,7 +9,7 @@ from common.clock import now
 from common.errors import Invalid, NotFound
 from common.ids import Id
 from documents.friends import Block, Friendship
-from realtime.features.friends import rules
+from realtime.features.friends import rules, store
 from realtime.features.friends.schemas import (
     BlockChanged,
     BlockedOut,
@@ -79,6 +79,14 @@ class FriendService:
     async def hidden_ids(self, viewer: Id) -> set[Id]:
         """Everyone who is as if absent for `viewer`."""
         return await Block.hidden_from(viewer)
+
+    async def friends_among(self, viewer: Id, user_ids: Collection[Id]) -> set[Id]:
+        """Those of `user_ids` who are friends, without anyone a block stands between."""
+        return await store.friends_among(viewer, user_ids)
+
+    async def audiences(self, user_ids: Collection[Id]) -> dict[Id, set[Id]]:
+        """For each person their friends, without anyone a block stands between."""
+        return await store.audiences(user_ids)
 
     async def mutual_ids(self, viewer: Id, user_id: Id) -> set[Id]:
         """Friends that both have."""

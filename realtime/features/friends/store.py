@@ -1,10 +1,12 @@
-"""Blocks, remembered for a moment: every send asks for them."""
+"""Blocks, remembered for a moment because every send asks; and friends with whom no block interferes."""
 
+import asyncio
 from collections import OrderedDict
+from collections.abc import Collection
 from time import monotonic
 
 from common.ids import Id
-from documents.friends import Block
+from documents.friends import Block, Friendship
 
 SECONDS = 1.5
 """How long another node's change may go unnoticed; all paths must heed a block within two seconds."""
@@ -66,3 +68,22 @@ class Blocks:
 
 def _pair(one: Id, other: Id) -> tuple[Id, Id]:
     return (one, other) if one < other else (other, one)
+
+
+async def friends_among(viewer: Id, user_ids: Collection[Id]) -> set[Id]:
+    """Those of `user_ids` who are friends, without anyone a block stands between."""
+    friends, hidden = await asyncio.gather(
+        Friendship.friends_among(viewer, user_ids), Block.hidden_from(viewer)
+    )
+    return friends - hidden
+
+
+async def audiences(user_ids: Collection[Id]) -> dict[Id, set[Id]]:
+    """For each person their friends, without anyone a block stands between."""
+    friends, blocks = await asyncio.gather(
+        Friendship.friends_of_each(user_ids), Block.pairs_of_each(user_ids)
+    )
+    for one, other in blocks:
+        friends.get(one, set[Id]()).discard(other)
+        friends.get(other, set[Id]()).discard(one)
+    return friends
