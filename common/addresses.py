@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_VISITOR_BITS = 64
 
 
 def client_address(remote: str | None, forwarded: Iterable[str], trusted: Sequence[str]) -> str:
@@ -24,6 +25,19 @@ def client_address(remote: str | None, forwarded: Iterable[str], trusted: Sequen
         if not _is_trusted(hop, tuple(trusted)):
             break
     return client
+
+
+def network_of(address: str) -> str:
+    """What one visitor has of the address space: an IPv4 address, or the network of an IPv6 one."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), _VISITOR_BITS), strict=False))
 
 
 @lru_cache(maxsize=4096)

@@ -67,7 +67,7 @@ class FieldError:
 class Invalid(AppError):
     """Input that does not fit its schema; lists each field."""
 
-    code, status, text = "validation_error", 422, "Some fields are not valid."
+    code, status, text = "invalid_payload", 422, "Some fields are not valid."
 
     def __init__(
         self, text: str | None = None, *, errors: Iterable[FieldError] = (), detail: Any = None
@@ -79,6 +79,12 @@ class Invalid(AppError):
     def field(cls, name: str, message: str) -> "Invalid":
         """A single field at fault."""
         return cls(errors=[FieldError(name, message)])
+
+
+class UnknownField(Invalid):
+    """Fields nobody asked for, and nothing else wrong."""
+
+    code, text = "unknown_field", "Some fields are not known here."
 
 
 class RateLimited(AppError):
@@ -96,7 +102,10 @@ class Overloaded(Unavailable):
 
 
 class Timeout(Unavailable):
-    code, text = "timeout", "That took too long. Whether it happened is unknown; retry with the same clientId."
+    code, text = (
+        "timeout",
+        "That took too long. Whether it happened is unknown; retry with the same clientId.",
+    )
 
 
 class Internal(AppError):
@@ -105,6 +114,13 @@ class Internal(AppError):
 
 MAX_TEXT = 200
 
+_translations: dict[type[BaseException], type[AppError]] = {TimeoutError: Timeout}
+
+
+def translate(kind: type[BaseException], to: type[AppError]) -> None:
+    """Let a driver's exception of `kind` be answered as `to`; called once where the driver is imported."""
+    _translations[kind] = to
+
 
 def as_app_error(error: BaseException) -> AppError:
     """The `AppError` that stands for `error`; `Internal` for what nobody foresaw."""
@@ -112,8 +128,9 @@ def as_app_error(error: BaseException) -> AppError:
         return error
     if isinstance(error, ValidationError):
         return invalid_from_pydantic(error)
-    if isinstance(error, TimeoutError):
-        return Timeout()
+    for kind, to in _translations.items():
+        if isinstance(error, kind):
+            return to()
     return Internal()
 
 
@@ -126,7 +143,8 @@ def invalid_from_pydantic(error: ValidationError) -> Invalid:
         )
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]
-    return Invalid(errors=fields[:50])
+    only_unknown = all(item.message == "unknown_field" for item in fields)
+    return (UnknownField if only_unknown else Invalid)(errors=fields[:50])
 
 
 def wire_error(error: BaseException, request_id: str) -> dict[str, Any]:

@@ -15,12 +15,16 @@ request_seconds = Histogram("plaza_http_seconds", "HTTP request time", ["route"]
 
 actors = Gauge("plaza_actors", "Live actors", ["kind"])
 actor_failures = Counter("plaza_actor_failures", "Actors replaced after a bug", ["kind"])
-mailbox_depth = Histogram("plaza_mailbox_depth", "Waiting messages when one arrives", ["kind"], buckets=_SIZES)
+mailbox_depth = Histogram(
+    "plaza_mailbox_depth", "Waiting messages when one arrives", ["kind"], buckets=_SIZES
+)
 mailbox_overflows = Counter("plaza_mailbox_overflows", "Messages refused by a full mailbox", ["kind"])
 
 commit_size = Histogram("plaza_group_commit_size", "Entries stored by one insert", ["log"], buckets=_SIZES)
 commit_seconds = Histogram("plaza_group_commit_seconds", "Time of one group commit", ["log"], buckets=_FAST)
-commit_collisions = Counter("plaza_group_commit_collisions", "Commits that met a taken position or key", ["log"])
+commit_collisions = Counter(
+    "plaza_group_commit_collisions", "Commits that met a taken position or key", ["log"]
+)
 commit_waiting = Gauge("plaza_group_commit_waiting", "Entries waiting to be stored", ["log"])
 
 deliveries = Counter("plaza_fanout_deliveries", "Publications written to sockets")

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, Self
 
 from beanie import Document
 from pydantic import BaseModel, Field
@@ -13,7 +13,7 @@ from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, derived_id, new_id
-from documents.streams import Raw
+from documents.rows import Raw, rows
 
 Role = Literal["owner", "admin", "member"]
 Kind = Literal["direct", "group"]
@@ -31,7 +31,7 @@ class Conversation(Document):
     member_count: int = 0
     created_by: Id
     created_at: datetime = Field(default_factory=now)
-    last_seq: int = 0
+    is_begun: bool = True
     last_at: datetime = Field(default_factory=now)
 
     class Settings:
@@ -46,42 +46,46 @@ class Conversation(Document):
     async def open_direct(cls, one: Id, other: Id) -> None:
         """Make the direct conversation of two people unless it is there; safe to repeat and to race."""
         conversation = cls.direct_id(one, other)
-        await Member.get_pymongo_collection().bulk_write(
+        await rows(Member).bulk_write(
             [Member.upsert(conversation, user, "member") for user in (one, other)], ordered=False
         )
-        fresh = cls(id=conversation, kind="direct", pair=sorted((one, other)), member_count=2, created_by=one)
-        fields = fresh.model_dump(exclude={"id", "revision_id"})
-        await cls.get_pymongo_collection().update_one(
-            {"_id": conversation}, {"$setOnInsert": fields}, upsert=True
+        fresh = cls(
+            id=conversation,
+            kind="direct",
+            pair=sorted((one, other)),
+            member_count=2,
+            created_by=one,
+            is_begun=False,
         )
+        fields = fresh.model_dump(exclude={"id", "revision_id"})
+        await rows(cls).update_one({"_id": conversation}, {"$setOnInsert": fields}, upsert=True)
+
+    @classmethod
+    async def begin(cls, conversation: Id) -> None:
+        """From its first message on, a direct conversation stands in both lists."""
+        begun = {"$set": {"is_begun": True}, "$max": {"last_at": now()}}
+        await rows(cls).update_one({"_id": conversation, "is_begun": False}, begun)
 
     @classmethod
     async def touch(cls, heads: Iterable["Head"]) -> None:
         """Record when conversations were last active, and that senders have read up to their own messages."""
         heads = list(heads)
-        await cls.get_pymongo_collection().bulk_write(
-            [
-                UpdateOne({"_id": head.conversation}, {"$max": {"last_seq": head.seq, "last_at": head.at}})
-                for head in heads
-            ],
-            ordered=False,
-        )
-        await Member.get_pymongo_collection().bulk_write(
-            [
-                UpdateOne(
-                    {"conversation": head.conversation, "user": user, "read_seq": {"$lt": seq}},
-                    {"$set": {"read_seq": seq, "read_at": head.at}, "$max": {"delivered_seq": seq}},
-                )
-                for head in heads
-                for user, seq in head.senders.items()
-            ],
-            ordered=False,
-        )
+        active = [
+            UpdateOne({"_id": head.conversation}, {"$max": {"last_at": head.at}})
+            for head in heads
+        ]
+        read = [
+            UpdateOne(*_reading(head.conversation, user, seq, head.at))
+            for head in heads
+            for user, seq in head.senders.items()
+        ]
+        await rows(cls).bulk_write(active, ordered=False)
+        await rows(Member).bulk_write(read, ordered=False)
 
     @classmethod
     async def take_place(cls, conversation: Id, most: int, session: AsyncClientSession) -> bool:
         """Count one more member if there is room."""
-        result = await cls.get_pymongo_collection().update_one(
+        result = await rows(cls).update_one(
             {"_id": conversation, "kind": "group", "member_count": {"$lt": most}},
             {"$inc": {"member_count": 1}},
             session=session,
@@ -90,27 +94,23 @@ class Conversation(Document):
 
     @classmethod
     async def rename(cls, conversation: Id, name: str) -> None:
-        await cls.get_pymongo_collection().update_one({"_id": conversation}, {"$set": {"name": name}})
+        await rows(cls).update_one({"_id": conversation}, {"$set": {"name": name}})
 
     @classmethod
     async def create_group(cls, group: "Conversation", members: "Sequence[Member]") -> None:
         """Insert a group; its members first, so that it is complete when it can be found."""
-        rows = [{"_id": m.id, **m.model_dump(exclude={"id", "revision_id"})} for m in members]
-        await Member.get_pymongo_collection().insert_many(rows)
-        await cls.get_pymongo_collection().insert_one(
-            {"_id": group.id, **group.model_dump(exclude={"id", "revision_id"})}
-        )
+        places = [{"_id": m.id, **m.model_dump(exclude={"id", "revision_id"})} for m in members]
+        await rows(Member).insert_many(places)
+        await rows(cls).insert_one({"_id": group.id, **group.model_dump(exclude={"id", "revision_id"})})
 
     @classmethod
     async def free_place(cls, conversation: Id, session: AsyncClientSession) -> None:
-        await cls.get_pymongo_collection().update_one(
-            {"_id": conversation}, {"$inc": {"member_count": -1}}, session=session
-        )
+        await rows(cls).update_one({"_id": conversation}, {"$inc": {"member_count": -1}}, session=session)
 
     @classmethod
     async def heads(cls, conversations: Sequence[Id]) -> dict[Id, int]:
         """The last seq of each conversation, from its messages."""
-        found = await cls.get_pymongo_collection().aggregate(
+        found = await rows(cls).aggregate(
             [{"$match": {"_id": {"$in": list(conversations)}}}, _LAST, {"$project": {"seq": "$last.seq"}}]
         )
         return {entry["_id"]: _first(entry["seq"]) async for entry in found}
@@ -141,6 +141,12 @@ def _last_message(conversation: str, name: str, where: Raw | None = None) -> Raw
 
 
 _LAST: Raw = _last_message("_id", "last")
+
+
+def _reading(conversation: Id, user: Id, seq: int, at: datetime) -> tuple[Raw, Raw]:
+    """Which place has not read up to `seq`, and what makes it so."""
+    where = {"conversation": conversation, "user": user, "read_seq": {"$lt": seq}}
+    return where, {"$set": {"read_seq": seq, "read_at": at}, "$max": {"delivered_seq": seq}}
 
 
 def _first(values: list[int]) -> int:
@@ -184,38 +190,37 @@ class Member(Document):
         return UpdateOne(who, {"$setOnInsert": {"_id": new_id(), **fields}}, upsert=True)
 
     @classmethod
-    async def of(cls, conversation: Id, user: Id) -> "Member | None":
+    async def of(cls, conversation: Id, user: Id) -> Self | None:
         return await cls.find_one({"conversation": conversation, "user": user})
 
     @classmethod
     async def among(cls, user: Id, conversations: Sequence[Id]) -> list[Id]:
         """Those of `conversations` in which this person has a place."""
         where = {"user": user, "conversation": {"$in": list(conversations)}}
-        found = cls.get_pymongo_collection().find(where, {"conversation": 1, "_id": 0})
+        found = rows(cls).find(where, {"conversation": 1, "_id": 0})
         return [entry["conversation"] async for entry in found]
 
     @classmethod
-    async def top_readers(cls, conversation: Id) -> "list[Member]":
+    async def top_readers(cls, conversation: Id) -> list[Self]:
         """The two members who have read furthest."""
         return await cls.find({"conversation": conversation}).sort("-read_seq").limit(2).to_list()
 
     @classmethod
     async def ids_of(cls, conversation: Id) -> list[Id]:
-        found = cls.get_pymongo_collection().find({"conversation": conversation}, {"user": 1, "_id": 0})
+        found = rows(cls).find({"conversation": conversation}, {"user": 1, "_id": 0})
         return [entry["user"] async for entry in found]
 
     @classmethod
-    async def list_of(cls, conversation: Id, limit: int) -> list["Member"]:
-        return (
-            await cls.find({"conversation": conversation}).sort("+joined_at", "+user").limit(limit).to_list()
-        )
+    async def list_of(cls, conversation: Id, limit: int) -> list[Self]:
+        found = cls.find({"conversation": conversation}).sort("+joined_at", "+user").limit(limit)
+        return await found.to_list()
 
     @classmethod
     async def add(cls, member: "Member", session: AsyncClientSession) -> bool:
-        """Insert in a transaction; False when the person is a member already (the transaction is then over)."""
+        """Insert in a transaction; False for who is a member already (the transaction is then over)."""
         fields = member.model_dump(exclude={"id", "revision_id"})
         try:
-            await cls.get_pymongo_collection().insert_one({"_id": member.id, **fields}, session=session)
+            await rows(cls).insert_one({"_id": member.id, **fields}, session=session)
         except DuplicateKeyError:
             return False
         return True
@@ -225,7 +230,7 @@ class Member(Document):
         cls, conversation: Id, user: Id, roles: Sequence[Role], session: AsyncClientSession
     ) -> bool:
         """Remove a person who has one of `roles`."""
-        result = await cls.get_pymongo_collection().delete_one(
+        result = await rows(cls).delete_one(
             {"conversation": conversation, "user": user, "role": {"$in": list(roles)}}, session=session
         )
         return result.deleted_count == 1
@@ -234,7 +239,7 @@ class Member(Document):
     async def set_role(
         cls, conversation: Id, user: Id, role: Role, session: AsyncClientSession | None = None
     ) -> bool:
-        result = await cls.get_pymongo_collection().update_one(
+        result = await rows(cls).update_one(
             {"conversation": conversation, "user": user}, {"$set": {"role": role}}, session=session
         )
         return result.matched_count == 1
@@ -242,7 +247,7 @@ class Member(Document):
     @classmethod
     async def swap_owner(cls, conversation: Id, owner: Id, heir: Id, session: AsyncClientSession) -> bool:
         """Hand the ownership over; False when `owner` is not the owner any more."""
-        members = cls.get_pymongo_collection()
+        members = rows(cls)
         old = {"conversation": conversation, "user": owner, "role": "owner"}
         stepped = await members.update_one(old, {"$set": {"role": "admin"}}, session=session)
         return stepped.matched_count == 1 and await cls.set_role(conversation, heir, "owner", session)
@@ -250,7 +255,7 @@ class Member(Document):
     @classmethod
     async def successor(cls, conversation: Id, leaving: Id, session: AsyncClientSession) -> Id | None:
         """Who owns the group next: the longest-serving admin, else the longest-serving member."""
-        members = cls.get_pymongo_collection()
+        members = rows(cls)
         for role in ("admin", "member"):
             found = await members.find_one(
                 {"conversation": conversation, "role": role, "user": {"$ne": leaving}},
@@ -263,36 +268,27 @@ class Member(Document):
 
     @classmethod
     async def set_muted(cls, conversation: Id, user: Id, muted: bool) -> None:
-        await cls.get_pymongo_collection().update_one(
-            {"conversation": conversation, "user": user}, {"$set": {"muted": muted}}
-        )
+        await rows(cls).update_one({"conversation": conversation, "user": user}, {"$set": {"muted": muted}})
 
     @classmethod
     async def mark_read(cls, conversation: Id, user: Id, seq: int, at: datetime) -> bool:
         """Move the read position forward; False when it is there already. It never goes back."""
-        result = await cls.get_pymongo_collection().update_one(
-            {"conversation": conversation, "user": user, "read_seq": {"$lt": seq}},
-            {
-                "$set": {"read_seq": seq, "read_at": at},
-                "$max": {"delivered_seq": seq},
-                "$push": {"marks": {"$each": [{"seq": seq, "at": at}], "$slice": -MAX_MARKS}},
-            },
-        )
+        where, change = _reading(conversation, user, seq, at)
+        mark = {"$each": [{"seq": seq, "at": at}], "$slice": -MAX_MARKS}
+        result = await rows(cls).update_one(where, {**change, "$push": {"marks": mark}})
         return result.modified_count == 1
 
     @classmethod
     async def mark_delivered(cls, marks: Mapping[tuple[Id, Id], int]) -> None:
         """Move delivery positions forward; keys are (conversation, user)."""
-        await cls.get_pymongo_collection().bulk_write(
-            [
-                UpdateOne(
-                    {"conversation": conversation, "user": user, "delivered_seq": {"$lt": seq}},
-                    {"$set": {"delivered_seq": seq}},
-                )
-                for (conversation, user), seq in marks.items()
-            ],
-            ordered=False,
-        )
+        moves = [
+            UpdateOne(
+                {"conversation": conversation, "user": user, "delivered_seq": {"$lt": seq}},
+                {"$set": {"delivered_seq": seq}},
+            )
+            for (conversation, user), seq in marks.items()
+        ]
+        await rows(cls).bulk_write(moves, ordered=False)
 
 
 @dataclass(slots=True)
@@ -306,7 +302,7 @@ class Row:
     last_message: Raw | None
 
     @classmethod
-    def of(cls, raw: Raw) -> "Row":
+    def of(cls, raw: Raw) -> Self:
         last = (raw.pop("last") or [None])[0]
         own = _first([entry["seq"] for entry in raw.pop("own")])
         conversation = Conversation.model_validate(raw.pop("c"))
@@ -329,7 +325,7 @@ class ConversationList:
         """Newest first; `before` continues behind a (last_at, id). Empty direct conversations do not show."""
         steps: list[Raw] = [
             *_mine(user, {"conversation": {"$nin": list(without)}}),
-            {"$match": {"$or": [{"c.kind": "group"}, {"c.last_seq": {"$gt": 0}}]}},
+            {"$match": {"c.is_begun": True}},
         ]
         if before is not None:
             at, last = before
@@ -341,18 +337,18 @@ class ConversationList:
     @staticmethod
     async def one(user: Id, conversation: Id) -> Row | None:
         """A person's place in one conversation."""
-        rows = await _rows(user, _mine(user, {"conversation": conversation}))
-        return rows[0] if rows else None
+        found = await _rows(user, _mine(user, {"conversation": conversation}))
+        return found[0] if found else None
 
     @staticmethod
     async def all_of(user: Id, limit: int) -> list[Id]:
         """Every conversation of a person, empty ones too."""
-        found = Member.get_pymongo_collection().find({"user": user}, {"conversation": 1, "_id": 0}).limit(limit)
+        found = rows(Member).find({"user": user}, {"conversation": 1, "_id": 0}).limit(limit)
         return [entry["conversation"] async for entry in found]
 
     @staticmethod
     async def count(user: Id) -> int:
-        return await Member.get_pymongo_collection().count_documents({"user": user})
+        return await rows(Member).count_documents({"user": user})
 
 
 def _mine(user: Id, where: Raw) -> list[Raw]:
@@ -365,7 +361,7 @@ async def _rows(user: Id, steps: Sequence[Raw]) -> list[Row]:
     own: Raw = _last_message("conversation", "own", {"sender": user, "$expr": {"$gt": ["$seq", "$$read"]}})
     own["$lookup"]["let"] = {"read": "$read_seq"}
     last = _last_message("conversation", "last")
-    found = await Member.get_pymongo_collection().aggregate([*steps, last, own])
+    found = await rows(Member).aggregate([*steps, last, own])
     return [Row.of(raw) async for raw in found]
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import ClassVar, Self
 
 from beanie import Document
 from pydantic import Field
@@ -11,7 +11,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from common.clock import now
 from common.ids import Id, new_id
 from documents import streams
-from documents.streams import Collision, Raw
+from documents.rows import Raw, rows
+from documents.streams import Collision
 
 
 class Message(Document):
@@ -43,60 +44,60 @@ class Message(Document):
     @classmethod
     async def append(cls, entries: Sequence[Raw]) -> Collision | None:
         """Store entries in order; see `documents.streams`."""
-        return await streams.append(cls.get_pymongo_collection(), entries, "seq")
+        return await streams.append(rows(cls), entries, "seq")
 
     @classmethod
     async def head(cls, conversation: Id) -> int:
         """The last `seq` of a conversation."""
-        return await streams.head(cls.get_pymongo_collection(), "conversation", conversation, "seq")
+        return await streams.head(rows(cls), "conversation", conversation, "seq")
 
     @classmethod
-    async def of_client(cls, sender: Id, client_id: str) -> "Message | None":
+    async def of_client(cls, sender: Id, client_id: str) -> Self | None:
         return await cls.find_one({"sender": sender, "client_id": client_id})
 
     @classmethod
-    async def after(cls, conversation: Id, seq: int, limit: int) -> list["Message"]:
+    async def after(cls, conversation: Id, seq: int, limit: int) -> list[Self]:
         """The next messages behind `seq`, in order."""
         where = {"conversation": conversation, "seq": {"$gt": seq}}
         return await cls.find(where).sort("+seq").limit(limit).to_list()
 
     @classmethod
-    async def before(cls, conversation: Id, seq: int | None, limit: int) -> list["Message"]:
+    async def before(cls, conversation: Id, seq: int | None, limit: int) -> list[Self]:
         """The last messages in front of `seq` (or of all), newest first."""
-        where: dict[str, Any] = {"conversation": conversation}
+        where: Raw = {"conversation": conversation}
         if seq is not None:
             where["seq"] = {"$lt": seq}
         return await cls.find(where).sort("-seq").limit(limit).to_list()
 
     @classmethod
-    async def change(cls, message_id: Id, where: Raw, change: Raw) -> "Message | None":
+    async def change(cls, message_id: Id, where: Raw, change: Raw) -> Self | None:
         """Apply `change` if the message still fits `where`; the message after it."""
-        raw = await cls.get_pymongo_collection().find_one_and_update(
+        raw = await rows(cls).find_one_and_update(
             {"_id": message_id, **where}, change, return_document=ReturnDocument.AFTER
         )
         return cls.model_validate(raw) if raw else None
 
     @classmethod
-    async def edit(cls, message_id: Id, sender: Id, text: str, seen: datetime | None) -> "Message | None":
+    async def edit(cls, message_id: Id, sender: Id, text: str, seen: datetime | None) -> Self | None:
         """Replace the text if nobody edited it since `seen`."""
         where = {"sender": sender, "deleted_at": None, "edited_at": seen}
         return await cls.change(message_id, where, {"$set": {"text": text, "edited_at": now()}})
 
     @classmethod
-    async def erase(cls, message_id: Id) -> "Message | None":
+    async def erase(cls, message_id: Id) -> Self | None:
         """Take the content out and leave the place; None when it is erased already."""
-        gone = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "deleted_at": now()}
+        gone: Raw = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "deleted_at": now()}
         return await cls.change(message_id, {"deleted_at": None}, {"$set": gone})
 
     @classmethod
-    async def react(cls, message_id: Id, user: Id, emoji: str, most: int) -> "Message | None":
+    async def react(cls, message_id: Id, user: Id, emoji: str, most: int) -> Self | None:
         """Add a reaction; None when it stands already, the message is gone, or it has `most` kinds."""
         room = {"$or": [{f"reactions.{emoji}": {"$exists": True}}, {"$expr": _fewer_reactions(most)}]}
         where = {"deleted_at": None, f"reactions.{emoji}": {"$ne": user}, **room}
         return await cls.change(message_id, where, {"$push": {f"reactions.{emoji}": user}})
 
     @classmethod
-    async def unreact(cls, message_id: Id, user: Id, emoji: str) -> "Message | None":
+    async def unreact(cls, message_id: Id, user: Id, emoji: str) -> Self | None:
         """Take a reaction back; None when there is none."""
         field = f"reactions.{emoji}"
         return await cls.change(message_id, {field: user}, {"$pull": {field: user}})

@@ -3,20 +3,21 @@
 An ordered insert stores a prefix of what it is given, so a stream never has a gap, whatever fails.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from pymongo.asynchronous.collection import AsyncCollection
 from pymongo.errors import BulkWriteError
 
-Raw = dict[str, Any]
+from documents.rows import Raw
+
 DUPLICATE = 11000
 
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """Entry `index` was refused: its position is taken, or its idempotency key is known. Those before it stand."""
+    """Entry `index` was refused: its position is taken, or its key is known. Those before it stand."""
 
     index: int
     taken: Literal["position", "key"]
@@ -27,12 +28,13 @@ async def append(collection: AsyncCollection[Raw], entries: Sequence[Raw], posit
     try:
         await collection.insert_many(entries, ordered=True)
     except BulkWriteError as error:
-        details: dict[str, Any] = error.details or {}
-        refused = details.get("writeErrors") or [{}]
-        if refused[0].get("code") != DUPLICATE or details.get("writeConcernErrors"):
+        details: Mapping[str, Any] = error.details or {}
+        errors: Sequence[Raw] = details.get("writeErrors") or [{}]
+        refused = errors[0]
+        if refused.get("code") != DUPLICATE or details.get("writeConcernErrors"):
             raise
-        by_position = position in refused[0].get("keyPattern", {})
-        return Collision(int(refused[0]["index"]), "position" if by_position else "key")
+        by_position = position in refused.get("keyPattern", ())
+        return Collision(int(refused["index"]), "position" if by_position else "key")
     return None
 
 

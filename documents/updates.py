@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from beanie import Document
 from pydantic import Field
@@ -11,7 +11,8 @@ from pymongo import ASCENDING, DESCENDING, IndexModel
 from common.clock import now
 from common.ids import Id
 from documents import streams
-from documents.streams import Collision, Raw
+from documents.rows import Raw, rows
+from documents.streams import Collision
 
 
 class Update(Document):
@@ -41,22 +42,22 @@ class Update(Document):
     @classmethod
     async def append(cls, entries: Sequence[Raw]) -> Collision | None:
         """Store entries in order; see `documents.streams`."""
-        return await streams.append(cls.get_pymongo_collection(), entries, "pos")
+        return await streams.append(rows(cls), entries, "pos")
 
     @classmethod
     async def head(cls, user: Id) -> int:
         """The last position of a person's log."""
-        return await streams.head(cls.get_pymongo_collection(), "user", user, "pos")
+        return await streams.head(rows(cls), "user", user, "pos")
 
     @classmethod
-    async def after(cls, user: Id, pos: int, limit: int) -> list["Update"]:
+    async def after(cls, user: Id, pos: int, limit: int) -> list[Self]:
         """The next entries behind `pos`, in order."""
         return await cls.find({"user": user, "pos": {"$gt": pos}}).sort("+pos").limit(limit).to_list()
 
     @classmethod
     async def heads_since(cls, moment: datetime) -> dict[Id, int]:
         """The last position of every log that has grown since `moment`."""
-        found = cls.get_pymongo_collection().find({"at": {"$gte": moment}}, {"user": 1, "pos": 1, "_id": 0})
+        found = rows(cls).find({"at": {"$gte": moment}}, {"user": 1, "pos": 1, "_id": 0})
         heads: dict[Id, int] = {}
         async for entry in found:
             heads[entry["user"]] = max(heads.get(entry["user"], 0), entry["pos"])
@@ -65,7 +66,7 @@ class Update(Document):
     @classmethod
     async def trim(cls, user: Id, up_to: int) -> None:
         """Forget the entries up to and including `up_to`."""
-        await cls.get_pymongo_collection().delete_many({"user": user, "pos": {"$lte": up_to}})
+        await rows(cls).delete_many({"user": user, "pos": {"$lte": up_to}})
 
 
 DOCUMENTS: list[type[Document]] = [Update]

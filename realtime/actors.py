@@ -1,8 +1,8 @@
 """The actor runtime: one key, one bounded mailbox, one message at a time.
 
-An actor costs no task while nothing is waiting for it. It is started by its first message, forgotten when it
-has been idle, replaced when it breaks, and drained in order on shutdown. Actors are local to a node; they make
-races rare, the database makes them impossible.
+An actor costs no task while nothing is waiting for it. It is started by its first message, forgotten when
+it has been idle, replaced when it breaks, and drained in order on shutdown. Actors are local to a node; they
+make races rare, the database makes them impossible.
 """
 
 import asyncio
@@ -61,6 +61,9 @@ def _tell_if_there(cell: "_Cell | None", actor: Actor, message: Tell) -> None:
         cell.put(message, None)
 
 
+_Waiting = tuple[Ask[Any] | Tell, asyncio.Future[Any] | None]
+
+
 @dataclass(slots=True)
 class _Cell:
     """An actor's place in the runtime: its mailbox and whether someone is working it off."""
@@ -69,7 +72,7 @@ class _Cell:
     key: str
     actors: "Actors"
     actor: Actor | None = None
-    mailbox: deque[tuple[Ask[Any] | Tell, asyncio.Future[Any] | None]] = field(default_factory=deque)
+    mailbox: deque[_Waiting] = field(default_factory=deque[_Waiting])
     worker: asyncio.Task[None] | None = None
     used: float = 0.0
 

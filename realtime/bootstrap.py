@@ -26,7 +26,7 @@ from documents.database import Database
 from realtime import channels
 from realtime.actors import Actors
 from realtime.fanout import Fanout, LocalFanout
-from realtime.fanout.bus import RedisBus
+from realtime.fanout.bus import BusKey, RedisBus
 from realtime.features.accounts import AccountService, ProfileService
 from realtime.features.accounts.commands import AccountCommands
 from realtime.features.conversations import ConversationService
@@ -152,6 +152,14 @@ async def _open_database(settings: Settings, engines: Engines) -> Database:
     return database
 
 
+def describe_commands(settings: Settings) -> CommandTable:
+    """The command table alone, for the documents: nothing is started, nothing is connected."""
+    engines = Engines(settings.data_dir, mongo=False, redis=False)
+    services = _assemble(settings, engines, Database("mongodb://localhost", settings.database), None)
+    _wire(services)
+    return services.commands
+
+
 def _assemble(settings: Settings, engines: Engines, database: Database, redis: Redis | None) -> Services:
     node, local = new_id(), LocalFanout()
     bus = _bus(redis, node, settings, local)
@@ -251,7 +259,7 @@ async def _stop(services: Services) -> None:
 def _bus(redis: Redis | None, node: Id, settings: Settings, local: LocalFanout) -> RedisBus | None:
     if redis is None:
         return None
-    return RedisBus(redis, node, settings.secret(), local.deliver, local.catch_up)
+    return RedisBus(redis, node, BusKey(settings.database, settings.secret()), local.deliver, local.catch_up)
 
 
 def _connect_redis(url: str | None) -> Redis | None:
@@ -272,7 +280,9 @@ def _presence_store(redis: Redis | None, settings: Settings) -> PresenceStore:
     if redis is None:
         return MemoryPresence()
     timeouts = settings.timeouts
-    return RedisPresence(redis, lease=timeouts.presence_lease, grace=timeouts.presence_grace)
+    return RedisPresence(
+        redis, lease=timeouts.presence_lease, grace=timeouts.presence_grace, space=settings.database
+    )
 
 
 def _reveal(secret: SecretStr | None) -> str | None:

@@ -24,7 +24,7 @@ def session(session_id: Id) -> str:
 
 
 def kind(channel: str) -> str:
-    """`user`, `conversation`, …"""
+    """What the channel belongs to: `user`, `conversation` and so on."""
     return channel.partition(":")[0]
 
 

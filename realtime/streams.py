@@ -37,13 +37,17 @@ class Collision(Protocol):
 
 
 class Draft:
-    """An entry on its way into a stream. `position` is set when it has one; `done` when it is stored."""
+    """An entry on its way into a stream. `position` is set when it has one; `done` when it is stored.
 
-    __slots__ = ("done", "entry", "key", "position", "stream")
+    `said` is for whoever says the entry, and for those who wait for it.
+    """
+
+    __slots__ = ("done", "entry", "key", "position", "said", "stream")
 
     def __init__(self, stream: Id, entry: Any, key: str | None = None) -> None:
         self.stream, self.entry, self.key = stream, entry, key
         self.position = 0
+        self.said: Any = None
         self.done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
     def fail(self, error: BaseException) -> None:

@@ -1,4 +1,4 @@
-"""What a node does by itself all the time: healing streams, ending revoked sessions, watching its own loop."""
+"""What a node does by itself all the time: heal streams, end revoked sessions, watch its own loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

@@ -1,8 +1,8 @@
 """The bus between nodes: Redis publish/subscribe, used as a hint and watched like one.
 
 It may lose anything. So it tells when it did: a node that was deaf, or whose publishing failed, makes itself
-or the others compare their streams with the database. A node hears its own canary; two missed beats mean it is
-deaf. Messages are batched in order and authenticated with a keyed BLAKE2 hash (RFC 7693).
+or the others compare their streams with the database. A node hears its own canary; two missed beats mean it
+is deaf. Messages are batched in order and authenticated with a keyed BLAKE2 hash (RFC 7693).
 """
 
 import asyncio
@@ -10,7 +10,9 @@ import hashlib
 import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any
+from dataclasses import dataclass
+from contextlib import suppress
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -23,16 +25,28 @@ from realtime.fanout.packets import Delivery
 
 log = structlog.get_logger(__name__)
 
-CHANNEL = "plaza:bus"
 MAX_WAITING = 10_000
 MAX_BATCH_BYTES = 512 * 1024
 MAX_BYTES = 1024 * 1024
 BEAT = 1.0
 DEAF_AFTER = 2.5
 MAX_PAUSE = 2.0
+LAST_WORDS = 1.0
 TAG = 16
 
 Troubles = (RedisError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class BusKey:
+    """Which Plaza a node belongs to: nodes of one `space` and one `secret` understand each other."""
+
+    space: str
+    secret: bytes
+
+    @property
+    def channel(self) -> str:
+        return f"{self.space}:bus"
 
 
 class RedisBus:
@@ -42,14 +56,16 @@ class RedisBus:
         self,
         redis: Redis,
         node: str,
-        secret: bytes,
+        key: BusKey,
         deliver: Callable[[Delivery], None],
         heal: Callable[[], Awaitable[None]],
     ) -> None:
         self._redis, self._node, self._deliver, self._heal = redis, node, deliver, heal
-        self._key = hashlib.blake2b(b"plaza bus" + secret, digest_size=32).digest()
+        self._channel = key.channel
+        self._key = hashlib.blake2b(b"plaza bus" + key.secret, digest_size=32).digest()
         self._waiting: deque[bytes] = deque()
-        self._wake = asyncio.Event()
+        self._wake, self._drained = asyncio.Event(), asyncio.Event()
+        self._drained.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at: float | None = None
         self._owes_heal = False
@@ -69,9 +85,9 @@ class RedisBus:
 
     async def stop(self) -> None:
         """Publish what waits, within a second, then stop."""
-        deadline = asyncio.get_running_loop().time() + 1.0
-        while self._waiting and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.01)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await self._drained.wait()
         for task in [*self._tasks, self._healing]:
             if task is not None:
                 task.cancel()
@@ -91,6 +107,7 @@ class RedisBus:
             self._owes_heal = True
             return
         self._waiting.append(data)
+        self._drained.clear()
         self._wake.set()
 
     # -- speaking
@@ -102,6 +119,7 @@ class RedisBus:
             batch = self._take()
             if not batch:
                 self._wake.clear()
+                self._drained.set()
                 continue
             try:
                 await self._say({"d": [orjson.Fragment(part) for part in batch]})
@@ -127,7 +145,8 @@ class RedisBus:
 
     async def _say(self, message: dict[str, Any]) -> None:
         body = orjson.dumps({"n": self._node, **message})
-        await self._redis.publish(CHANNEL, self._tag(body) + body)
+        said = self._tag(body) + body
+        await self._redis.publish(self._channel, said)  # pyright: ignore[reportUnknownMemberType]  (untyped **kwargs)
 
     def _tag(self, body: bytes) -> bytes:
         return hashlib.blake2b(body, digest_size=TAG, key=self._key).digest()
@@ -149,9 +168,9 @@ class RedisBus:
     async def _listen(self) -> None:
         pause = 0.05
         while True:
-            pubsub = self._redis.pubsub()
+            pubsub = self._redis.pubsub()  # pyright: ignore[reportUnknownMemberType]  (untyped **kwargs)
             try:
-                await pubsub.subscribe(CHANNEL)
+                await pubsub.subscribe(self._channel)
                 self._begin_heal()
                 pause = 0.05
                 await self._hear(pubsub)
@@ -168,7 +187,10 @@ class RedisBus:
         loop = asyncio.get_running_loop()
         self._heard_at = loop.time()
         while loop.time() - self._heard_at < DEAF_AFTER:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=BEAT)
+            message = cast(
+                "dict[str, Any] | None",
+                await pubsub.get_message(ignore_subscribe_messages=True, timeout=BEAT),
+            )
             if message is not None:
                 self._take_in(message["data"])
 

@@ -26,17 +26,15 @@ class Fanout:
         publication: Publication,
         *,
         position: int | None = None,
-        but_for: str | None = None,
+        origin: str | None = None,
     ) -> None:
         """Say it to a channel. `position` is its place in the channel's stream, when it is stored there.
 
-        `but_for` names a socket that does not want to hear an ephemeral publication: the one it came from.
+        `origin` is whose doing it is; they need not hear of it when it is ephemeral.
         """
         pos = position if publication.logged else None
         packet = packet_of(publication, pos)
-        self.deliver(
-            Delivery((channel,), packet, position, publication.ephemeral, but_for=but_for)
-        )
+        self.deliver(Delivery((channel,), packet, position, publication.ephemeral, origin=origin))
 
     def publish_many(self, channels: Iterable[str], publication: Publication) -> None:
         """Say the same ephemeral thing to several channels, encoded once."""

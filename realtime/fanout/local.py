@@ -65,7 +65,7 @@ class _Stream:
     """How far the listeners of a stream have heard it. `heard` is None until it is known."""
 
     heard: int | None
-    early: dict[int, Delivery] = field(default_factory=dict)
+    early: dict[int, Delivery] = field(default_factory=dict[int, Delivery])
     filling: asyncio.Task[None] | None = None
     wanted: int = 0
 
@@ -127,31 +127,29 @@ class LocalFanout:
             for channel in delivery.channels:
                 self._write(channel, delivery)
             return
-        channel = delivery.channels[0]
+        channel, position = delivery.channels[0], delivery.position
         if source := self._sources.get(channels.kind(channel)):
-            source.observe(channels.key(channel), delivery.position)
+            source.observe(channels.key(channel), position)
         stream = self._streams.get(channel)
         if stream is None:
             self._write(channel, delivery)
         elif stream.heard is None or (
-            delivery.position == stream.heard + 1 and delivery.packet and not stream.filling
+            position == stream.heard + 1 and delivery.packet and not stream.filling
         ):
-            self._advance(channel, stream, delivery)
-        elif delivery.position > stream.heard:
-            self._keep_early(channel, stream, delivery)
+            self._advance(channel, stream, delivery, position)
+        elif position > stream.heard:
+            self._keep_early(channel, stream, delivery, position)
 
-    def _advance(self, channel: str, stream: _Stream, delivery: Delivery) -> None:
-        assert delivery.position is not None
-        stream.heard = delivery.position
+    def _advance(self, channel: str, stream: _Stream, delivery: Delivery, position: int) -> None:
+        stream.heard = position
         self._write(channel, delivery)
         if self.on_heard is not None and (listeners := self._listeners.get(channel)):
-            self.on_heard(channel, delivery.position, delivery.origin, listeners)
+            self.on_heard(channel, position, delivery.origin, listeners)
 
-    def _keep_early(self, channel: str, stream: _Stream, delivery: Delivery) -> None:
-        assert delivery.position is not None
-        stream.wanted = max(stream.wanted, delivery.position)
+    def _keep_early(self, channel: str, stream: _Stream, delivery: Delivery, position: int) -> None:
+        stream.wanted = max(stream.wanted, position)
         if delivery.packet is not None and len(stream.early) < MAX_EARLY:
-            stream.early[delivery.position] = delivery
+            stream.early[position] = delivery
         if stream.filling is None:
             metrics.stream_gaps.inc()
             stream.filling = asyncio.get_running_loop().create_task(self._fill(channel, stream))
@@ -164,7 +162,7 @@ class LocalFanout:
             while stream.heard is not None and stream.heard < stream.wanted:
                 if not self._use_early(channel, stream):
                     heard = stream.heard
-                    await self._read_more(source, channel, stream)
+                    await self._read_more(source, channel, stream, heard)
                     if stream.heard == heard:
                         await asyncio.sleep(pause)
                         pause = min(pause * 2, 2.0)
@@ -175,21 +173,21 @@ class LocalFanout:
     def _use_early(self, channel: str, stream: _Stream) -> bool:
         used = False
         while stream.heard is not None and (ready := stream.early.pop(stream.heard + 1, None)):
-            self._advance(channel, stream, ready)
+            self._advance(channel, stream, ready, stream.heard + 1)
             used = True
         return used
 
-    async def _read_more(self, source: StreamSource, channel: str, stream: _Stream) -> None:
-        assert stream.heard is not None
+    async def _read_more(self, source: StreamSource, channel: str, stream: _Stream, heard: int) -> None:
         try:
-            entries = await source.entries_after(channels.key(channel), stream.heard, PAGE)
+            entries = await source.entries_after(channels.key(channel), heard, PAGE)
         except Exception:
             log.exception("stream_fill_failed", kind=channels.kind(channel))
             return
         for entry in entries:
-            if entry.position is not None and entry.position > stream.heard:
+            if entry.position is not None and entry.position > heard:
                 metrics.healed.inc()
-                self._advance(channel, stream, entry)
+                heard = entry.position
+                self._advance(channel, stream, entry, heard)
 
     def _write(self, channel: str, delivery: Delivery) -> None:
         listeners = self._listeners.get(channel)
@@ -211,7 +209,9 @@ class LocalFanout:
     ) -> None:
         written = 0
         for connection in tuple(listeners):
-            if delivery.ephemeral and (channel in connection.quiet or connection.id == delivery.but_for):
+            if delivery.ephemeral and (
+                channel in connection.quiet or connection.user_id == delivery.origin
+            ):
                 continue
             connection.send(packet, ephemeral=delivery.ephemeral)
             written += 1
@@ -236,4 +236,4 @@ class LocalFanout:
         if stream.heard is None:
             stream.heard = head
         elif head > stream.heard:
-            self._keep_early(channel, stream, Delivery((channel,), position=head))
+            self._keep_early(channel, stream, Delivery((channel,), position=head), head)

@@ -97,15 +97,14 @@ class Delivery:
     def from_bus(cls, values: list[Any]) -> "Delivery":
         """Check and rebuild what `to_bus` made; raises `ValueError` for anything else."""
         match values:
-            case [list() as channels, text, position, bool() as ephemeral, join, *names] if len(names) == 4:
-                pass
+            case [list(), _, _, bool(), _, *names] if len(names) == 4:
+                channels, text, position, ephemeral, join = values[:5]
             case _:
                 raise ValueError("not a delivery")
         _check(all(isinstance(name, str) for name in channels) and len(channels) > 0)
         _check(all(name is None or isinstance(name, str) for name in (text, *names)))
         _check(position is None or (isinstance(position, int) and position > 0))
-        joins = isinstance(join, list) and len(join) == 2
-        _check(join is None or (joins and isinstance(join[0], str) and isinstance(join[1], int)))
+        _check(join is None or _is_join(join))
         return cls(
             tuple(channels),
             Packet(text) if text is not None else None,
@@ -114,6 +113,14 @@ class Delivery:
             (join[0], join[1]) if join else None,
             *names,
         )
+
+
+def _is_join(value: Any) -> bool:
+    match value:
+        case [str(), int()]:
+            return True
+        case _:
+            return False
 
 
 def _check(fits: bool) -> None:

@@ -30,13 +30,13 @@ class Do(Tell):
 
 
 def ok_packet(ack: int, result: BaseModel | None) -> Packet:
-    """`{"ok": true, "data": …}`"""
+    """Say yes: `{"ok": true, "data": …}`."""
     data = result.model_dump_json(by_alias=True) if result is not None else "{}"
     return Packet(f'3{ack}[{{"ok":true,"data":{data}}}]')
 
 
 def refusal_packet(ack: int | None, error: BaseException, request_id: str) -> Packet:
-    """`{"ok": false, "error": {…}}`, or the event `error` when the client wants no ack."""
+    """Say no: `{"ok": false, "error": {…}}`, or the event `error` when the client wants no ack."""
     body = wire_error(error, request_id)
     if ack is None:
         return Packet("2" + orjson.dumps(["error", body]).decode())

@@ -2,12 +2,14 @@
 
 import random
 
+from pydantic import ConfigDict
+
 from realtime.channels import Publication, Wire
 from realtime.fanout import Packet, packet_of
 
 
 class SessionEnded(Publication, event="session_ended"):
-    """This socket is about to be closed. `code` says why: `signed_out`, `token_expired`, `too_many_sockets`, …"""
+    """This socket is about to be closed. `code` says why, like `signed_out` or `token_expired`."""
 
     code: str
 
@@ -15,7 +17,7 @@ class SessionEnded(Publication, event="session_ended"):
 class ServerDraining(Publication, event="server_draining"):
     """This server is about to stop. Reconnect after `reconnect_after_ms`, a random time for each client."""
 
-    model_config = {"alias_generator": None}
+    model_config = ConfigDict(alias_generator=None)
 
     reconnect_after_ms: int
 
@@ -30,7 +32,7 @@ class FieldProblem(Wire):
 class ErrorRaised(Publication, event="error"):
     """A packet or an event without ack id was refused. The payload is the error object of REST answers."""
 
-    model_config = {"alias_generator": None}
+    model_config = ConfigDict(alias_generator=None)
 
     success: bool
     error: str

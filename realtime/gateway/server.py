@@ -1,7 +1,8 @@
 """The gateway: from packets to commands.
 
-Nothing here waits between a packet and a mailbox, so a client's commands keep their order. A socket is refused,
-closed after a deadline, or becomes a `Session`; identity comes from the CONNECT packet alone and never changes.
+Nothing here waits between a packet and a mailbox, so a client's commands keep their order. A socket is
+refused, closed after a deadline, or becomes a `Session`; identity comes from the CONNECT packet alone and
+never changes.
 """
 
 import asyncio
@@ -19,19 +20,14 @@ from common.ids import new_id
 from common.settings import Settings
 from realtime import channels
 from realtime.actors import Actors
-from realtime.fanout import LocalFanout, Packet
-from realtime.gateway import packets
+from realtime.fanout import LocalFanout
+from realtime.gateway import door, packets
 from realtime.gateway.actor import Do, SessionActor, refusal_packet
 from realtime.gateway.commands import CommandTable
-from realtime.gateway.notices import draining_packet, ended_packet
+from realtime.gateway.notices import draining_packet
+from realtime.gateway.peer import Peer, SessionSocket
 from realtime.gateway.session import Authenticator, Session
-from realtime.gateway.transport import (
-    DISCONNECT_PACKET,
-    EngineSocket,
-    SocketServer,
-    connected_packet,
-    refused_packet,
-)
+from realtime.gateway.transport import EngineSocket, SocketServer, connected_packet, refused_packet
 
 log = structlog.get_logger(__name__)
 
@@ -68,42 +64,6 @@ class Hook(Protocol):
     async def closed(self, session: Session) -> None: ...
 
 
-class Peer:
-    """A socket and what became of it."""
-
-    __slots__ = ("bad", "bad_since", "expiry", "refused", "session", "socket", "timer", "work")
-
-    def __init__(self, socket: EngineSocket) -> None:
-        self.socket = socket
-        self.session: Session | None = None
-        self.timer: asyncio.TimerHandle | None = None
-        self.expiry: asyncio.TimerHandle | None = None
-        self.work: asyncio.Task[None] | None = None
-        self.bad, self.bad_since, self.refused = 0, 0.0, 0
-
-    def stop_timers(self) -> None:
-        for timer in (self.timer, self.expiry):
-            if timer is not None:
-                timer.cancel()
-
-
-class SessionSocket:
-    """The socket below a session: it says why it closes."""
-
-    __slots__ = ("_socket",)
-
-    def __init__(self, socket: EngineSocket) -> None:
-        self._socket = socket
-
-    def send(self, packet: Packet, *, ephemeral: bool = False) -> None:
-        self._socket.write(packet, ephemeral=ephemeral)
-
-    def close(self, reason: str) -> None:
-        self._socket.write(ended_packet(reason))
-        self._socket.write(DISCONNECT_PACKET)
-        self._socket.drop(reason)
-
-
 class Gateway:
     """Accepts sockets, authenticates them, and feeds their commands to session actors."""
 
@@ -119,7 +79,7 @@ class Gateway:
         self._actors, self._local = actors, local
         self.hooks: Sequence[Hook] = ()
         self.hit: Callable[[str], Verdict] | None = None
-        self.server = SocketServer(settings, self, lambda origin: self.allows(origin))
+        self.server = SocketServer(settings, self, self.allows)
         self._sessions: dict[str, Session] = {}
         self._by_user: dict[str, list[Session]] = {}
         self._anonymous: Counter[str] = Counter()
@@ -145,17 +105,9 @@ class Gateway:
         return await self.server.handle(request, address)
 
     def _refuse_early(self, request: web.Request, address: str) -> AppError | None:
-        origin = request.headers.get("Origin")
-        if origin is not None and not self.allows(origin) and origin != _own_origin(request):
-            return OriginRefused()
-        if {"token", "access_token"} & set(request.query):
-            return TokenInUrl()
-        if request.method == "POST" and (
-            request.content_length is None or "Content-Encoding" in request.headers
-        ):
-            return BadRequest("A POST needs a Content-Length and no Content-Encoding.")
-        if "sid" in request.query:
-            return None
+        problem = door.refusal(request, self.allows)
+        if problem is not None or "sid" in request.query:
+            return problem
         if self._draining:
             return Unavailable(retry_after=1)
         if self._anonymous[address] >= self._settings.limits.unauthenticated_per_address:
@@ -323,7 +275,7 @@ class Gateway:
                 log.exception("close_hook_failed", session_id=session.id)
 
     def _spawn(self, work: Awaitable[None]) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)  # pyright: ignore[reportArgumentType]
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -341,18 +293,6 @@ class Gateway:
         self.server.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
-
-
-class OriginRefused(AppError):
-    code, status, text = "origin_refused", 403, "Pages of this origin may not connect."
-
-
-class TokenInUrl(BadRequest):
-    code, text = "token_in_url", "Send the token in `auth`, never in the address."
-
-
-def _own_origin(request: web.Request) -> str:
-    return f"{request.scheme}://{request.host}"
 
 
 def _known(table: CommandTable, name: str) -> str:

@@ -1,15 +1,20 @@
+# The libraries below carry no types, and this is the module that knows their private parts.
+# pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
+# pyright: reportPrivateUsage=false, reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false
+# pyright: reportIncompatibleVariableOverride=false, reportUnknownParameterType=false
 """The transport: python-socketio and python-engineio on aiohttp, with what they lack.
 
-This is the only module that touches their private parts (versions are pinned, tests/realtime/test_transport.py
-fails when they change). Added here: WebSocket frames are written straight to the connection, encoded once for
-any number of readers; what a slow reader has not taken is bounded in bytes and packets; no permessage-deflate;
-oversized frames are refused with close code 1009; heartbeats are timers; closing never waits.
+This is the only module that touches their private parts (versions are pinned, and
+tests/realtime/test_transport.py fails when they change). Added here: WebSocket frames are written straight to
+the connection, encoded once for any number of readers; what a slow reader has not taken is bounded in bytes
+and packets; no permessage-deflate; oversized frames are refused with close code 1009; heartbeats are timers;
+closing never waits.
 """
 
 import asyncio
 import socket as sockets
 from collections.abc import Awaitable, Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import engineio
 import socketio
@@ -40,6 +45,11 @@ class Receiver(Protocol):
     def received(self, socket: "EngineSocket", data: str | bytes) -> None: ...
 
     def closed(self, socket: "EngineSocket", reason: str) -> None: ...
+
+
+def _text(packet: Any) -> str:
+    """A packet of either library; without binary data in it, it is text."""
+    return packet.encode()
 
 
 class EngineSocket(async_socket.AsyncSocket):
@@ -96,7 +106,7 @@ class EngineSocket(async_socket.AsyncSocket):
         if self._wire is None:
             self.queue.put_nowait(pkt)
         else:
-            self._write_frame(frame_of(pkt.encode().encode()))
+            self._write_frame(frame_of(_text(pkt).encode()))
 
     # -- heartbeat
 
@@ -188,7 +198,7 @@ class EngineSocket(async_socket.AsyncSocket):
         while not self.queue.empty():
             pkt = self.queue.get_nowait()
             if pkt is not None and pkt.packet_type != engine_packets.NOOP:
-                self._write_frame(frame_of(pkt.encode().encode()))
+                self._write_frame(frame_of(_text(pkt).encode()))
 
     async def _read(self, ws: "_WebSocket") -> None:
         trigger = self.server._trigger_event
@@ -267,7 +277,7 @@ class _WebSocket:
         self._handler = handler
         self.response = web.WebSocketResponse(
             compress=False,
-            max_msg_size=server.max_http_buffer_size,
+            max_msg_size=server.max_http_buffer_size + 1,
             timeout=2.0,
         )
         self.wire: asyncio.Transport
@@ -309,10 +319,11 @@ class EngineServer(engineio.AsyncServer):
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, monitor_clients=False, **options)
+        driver = cast("dict[str, Any]", self._async)
         self._async = {
-            **self._async,
+            **driver,
             "websocket": _WebSocket,
-            "translate_request": _environ_with_address(self._async["translate_request"]),
+            "translate_request": _environ_with_address(driver["translate_request"]),
         }
 
     async def _handle_connect(
@@ -386,12 +397,12 @@ class SocketServer(socketio.AsyncServer):
 
 def connected_packet(sid: str) -> Packet:
     """Socket.IO's answer to CONNECT."""
-    return Packet(socket_packets.Packet(socket_packets.CONNECT, {"sid": sid}).encode())
+    return Packet(_text(socket_packets.Packet(socket_packets.CONNECT, {"sid": sid})))
 
 
 def refused_packet(data: dict[str, Any]) -> Packet:
     """Socket.IO's refusal of a CONNECT."""
-    return Packet(socket_packets.Packet(socket_packets.CONNECT_ERROR, data).encode())
+    return Packet(_text(socket_packets.Packet(socket_packets.CONNECT_ERROR, data)))
 
 
-DISCONNECT_PACKET = Packet(socket_packets.Packet(socket_packets.DISCONNECT).encode())
+DISCONNECT_PACKET = Packet(_text(socket_packets.Packet(socket_packets.DISCONNECT)))

@@ -76,7 +76,9 @@ async def test_a_packet_that_is_none_gets_a_typed_error_and_the_socket_lives(
         ('["sync",{"updates":' + "9" * 40 + "}]", "invalid_payload"),
     ],
 )
-async def test_every_event_is_acknowledged_exactly_once(plaza: Node, ann: Person, event: str, code: str) -> None:
+async def test_every_event_is_acknowledged_exactly_once(
+    plaza: Node, ann: Person, event: str, code: str
+) -> None:
     async with RawSocket(plaza.url) as socket:
         await socket.open(ann.token)
 
@@ -87,7 +89,9 @@ async def test_every_event_is_acknowledged_exactly_once(plaza: Node, ann: Person
         assert await is_alive(socket)
 
 
-async def test_a_forged_connect_event_does_not_change_who_one_is(plaza: Node, ann: Person, bob: Person) -> None:
+async def test_a_forged_connect_event_does_not_change_who_one_is(
+    plaza: Node, ann: Person, bob: Person
+) -> None:
     async with RawSocket(plaza.url) as socket:
         await socket.open(ann.token)
         forged = json.dumps(["connect", {"token": bob.token}])
@@ -109,7 +113,9 @@ async def test_a_binary_frame_is_refused(plaza: Node, ann: Person) -> None:
         assert await is_alive(socket)
 
 
-async def test_a_frame_over_the_limit_closes_with_1009_and_one_below_does_not(plaza: Node, ann: Person) -> None:
+async def test_a_frame_over_the_limit_closes_with_1009_and_one_below_does_not(
+    plaza: Node, ann: Person
+) -> None:
     limit = plaza.services.settings.limits.frame_bytes
     async with RawSocket(plaza.url) as socket:
         await socket.open(ann.token)
@@ -141,7 +147,9 @@ async def test_compression_is_not_negotiated(plaza: Node, ann: Person) -> None:
 
 
 @pytest.mark.parametrize("token", [None, "", "rubbish", "a.b.c"])
-async def test_a_connect_without_a_good_token_is_refused_and_closed_at_once(plaza: Node, token: str | None) -> None:
+async def test_a_connect_without_a_good_token_is_refused_and_closed_at_once(
+    plaza: Node, token: str | None
+) -> None:
     async with RawSocket(plaza.url) as socket:
         refusal = await socket.open(token)
         assert refusal.startswith("44")
@@ -272,7 +280,9 @@ async def test_a_slow_reader_is_cut_and_recovers_everything_by_sync(
         await person.leave()
 
 
-async def test_long_polling_and_its_upgrade_carry_a_conversation(plaza: Node, ann: Person, bob: Person) -> None:
+async def test_long_polling_and_its_upgrade_carry_a_conversation(
+    plaza: Node, ann: Person, bob: Person
+) -> None:
     polling = await ann.device(transports=["polling"])
     upgraded = await bob.device(transports=["polling", "websocket"])
     assert polling.sio.transport() == "polling"

@@ -12,7 +12,9 @@ async def conversation_of(one: Device, other: Person) -> str:
     return (await one.call("join_room", {"friendId": other.id}))["conversationId"]
 
 
-async def test_a_message_reaches_the_other_person_and_is_acknowledged_as_stored(ann: Person, bob: Person) -> None:
+async def test_a_message_reaches_the_other_person_and_is_acknowledged_as_stored(
+    ann: Person, bob: Person
+) -> None:
     anns, bobs = await ann.device(), await bob.device()
 
     sent = await anns.send("hello", to=bob.id)
@@ -28,7 +30,9 @@ async def test_messages_of_a_conversation_are_numbered_from_one_without_gaps_for
     anns, bobs = await ann.device(), await bob.device()
     await anns.send("first", to=bob.id)
 
-    await asyncio.gather(*(who.send(f"{n}", to=to.id) for n in range(50) for who, to in ((anns, bob), (bobs, ann))))
+    await asyncio.gather(
+        *(who.send(f"{n}", to=to.id) for n in range(50) for who, to in ((anns, bob), (bobs, ann)))
+    )
 
     for device in (anns, bobs):
         await device.wait_until(lambda device=device: len(device.all("new_message")) == 101)
@@ -65,7 +69,10 @@ async def test_a_client_id_with_another_body_is_refused_and_stores_nothing(ann: 
     anns, key = await ann.device(), new_key()
     await anns.call("send_message", {"to": bob.id, "text": "one", "clientId": key})
 
-    assert await anns.refused("send_message", {"to": bob.id, "text": "two", "clientId": key}) == "client_id_reused"
+    assert (
+        await anns.refused("send_message", {"to": bob.id, "text": "two", "clientId": key})
+        == "client_id_reused"
+    )
     reply = await ann.http.post("/api/messages", {"to": bob.id, "text": "three", "clientId": key})
 
     assert (reply.status, reply.code) == (409, "client_id_reused")
@@ -84,7 +91,9 @@ async def test_a_refused_retry_leaves_no_gap_in_the_order(ann: Person, bob: Pers
     assert sorted(message["seq"] for message in messages) == list(range(1, 22))
 
 
-async def test_one_clients_events_are_handled_in_the_order_in_which_it_sent_them(ann: Person, bob: Person) -> None:
+async def test_one_clients_events_are_handled_in_the_order_in_which_it_sent_them(
+    ann: Person, bob: Person
+) -> None:
     anns = await ann.device()
     await anns.send("0", to=bob.id)
     texts = [str(n) for n in range(1, 101)]
@@ -218,7 +227,9 @@ async def test_delivery_is_told_to_the_sender(ann: Person, bob: Person) -> None:
     assert delivered == {"conversationId": sent["conversationId"], "userId": bob.id, "seq": 1}
 
 
-async def test_typing_is_told_to_the_other_and_ends_on_send_and_on_disconnect(ann: Person, bob: Person) -> None:
+async def test_typing_is_told_to_the_other_and_ends_on_send_and_on_disconnect(
+    ann: Person, bob: Person
+) -> None:
     anns, bobs = await ann.device(), await bob.device()
     await anns.send("hello", to=bob.id)
 
@@ -248,7 +259,9 @@ async def test_a_closed_room_gives_no_typing_but_every_message(ann: Person, bob:
     assert bobs.all("typing_indicator") == []
 
 
-async def test_an_edit_is_seen_by_everyone_and_one_of_twenty_racing_edits_wins(ann: Person, bob: Person) -> None:
+async def test_an_edit_is_seen_by_everyone_and_one_of_twenty_racing_edits_wins(
+    ann: Person, bob: Person
+) -> None:
     anns, bobs = await ann.device(), await bob.device()
     sent = await anns.send("first", to=bob.id)
 
@@ -284,7 +297,10 @@ async def test_a_deleted_message_keeps_its_place_without_content(ann: Person, bo
 
     assert (await bobs.wait_for("message_deleted"))["seq"] == 1
     messages = (await bob.http.get(f"/api/messages/{ann.id}")).data
-    assert [(m["seq"], m["text"], m["deletedAt"] is None) for m in messages] == [(2, "next", True), (1, "", False)]
+    assert [(m["seq"], m["text"], m["deletedAt"] is None) for m in messages] == [
+        (2, "next", True),
+        (1, "", False),
+    ]
 
 
 async def test_reactions_stand_once_for_each_person_and_can_be_taken_back(ann: Person, bob: Person) -> None:
@@ -308,7 +324,9 @@ async def test_a_reaction_is_an_emoji(ann: Person, bob: Person, emoji: str) -> N
     assert await anns.refused("react_message", {"messageId": sent["id"], "emoji": emoji}) == "invalid_payload"
 
 
-async def test_a_reply_names_a_message_of_the_same_conversation(ann: Person, bob: Person, cyd: Person) -> None:
+async def test_a_reply_names_a_message_of_the_same_conversation(
+    ann: Person, bob: Person, cyd: Person
+) -> None:
     anns = await ann.device()
     with_bob, with_cyd = await anns.send("to bob", to=bob.id), await anns.send("to cyd", to=cyd.id)
 

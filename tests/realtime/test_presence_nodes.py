@@ -91,7 +91,7 @@ async def start(engine: Engines) -> AsyncIterator[StartNode]:
         async def make(*, lease: float = LEASE, grace: float = GRACE) -> Node:
             redis = Redis.from_url(engine.redis_url, retry=Retry(NoBackoff(), 0))
             stack.push_async_callback(redis.aclose)
-            node = Node(RedisPresence(redis, space, lease=lease, grace=grace))
+            node = Node(RedisPresence(redis, lease=lease, grace=grace, space=space))
             await node.store.start(node)
             stack.push_async_callback(node.crash)
             return node

@@ -53,9 +53,7 @@ async def test_a_known_key_is_refused_without_using_a_position(plaza: Node) -> N
     writers = [StreamWriter(UpdateLog(), said, workers=1) for _ in range(2)]
     await writers[0].append(draft(stream, "same"))
 
-    waits = [
-        writer.append(draft(stream, key)) for key in ("same", None, "same", None) for writer in writers
-    ]
+    waits = [writer.append(draft(stream, key)) for key in ("same", None, "same", None) for writer in writers]
     got = await asyncio.gather(*waits, return_exceptions=True)
 
     assert sum(isinstance(one, KeyKnown) for one in got) == 4

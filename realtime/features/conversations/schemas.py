@@ -39,7 +39,7 @@ class MemberOut(Wire):
 
 
 class ConversationOut(Wire):
-    """A conversation as one member sees it. `unread` is `seq` − `readSeq`; at most 100 members are listed."""
+    """A conversation as one member sees it. `unread` is `seq` less `readSeq`; 100 members are listed."""
 
     id: Id
     kind: Literal["direct", "group"]

@@ -1,4 +1,4 @@
-"""What people can do with conversations. Every way in goes through `place`: it finds and authorises in one step."""
+"""What people can do with conversations. Every way in is `place`, which finds and authorises in one step."""
 
 import asyncio
 from collections import OrderedDict
@@ -64,7 +64,7 @@ class Place:
     role: Role
     other: Id | None
     """The other person of a direct conversation."""
-    is_announced: bool
+    is_begun: bool
     """Whether the members have been told that the conversation exists."""
 
 
@@ -112,8 +112,7 @@ class ConversationService:
         if member is None or conversation is None:
             raise ConversationNotFound
         other = next((one for one in conversation.pair if one != user_id), None)
-        announced = conversation.kind == "group" or conversation.last_seq > 0
-        return Place(conversation_id, user_id, member.role, other, announced)
+        return Place(conversation_id, user_id, member.role, other, conversation.is_begun)
 
     async def direct(self, user_id: Id, other: Id) -> Place:
         """The place in the direct conversation with someone, which is made when there is none."""
@@ -143,7 +142,7 @@ class ConversationService:
 
     async def announce(self, place: Place) -> None:
         """Tell both people of a new direct conversation, once, and let their sockets listen to it."""
-        if place.is_announced or place.other is None:
+        if place.is_begun or place.other is None:
             return
         created = ConversationUpdated(conversation_id=place.conversation_id, change="created", kind="direct")
         await self._updates.append(
@@ -152,6 +151,7 @@ class ConversationService:
             key=f"created:{place.conversation_id}",
             join=(channels.conversation(place.conversation_id), 0),
         )
+        await Conversation.begin(place.conversation_id)
         self.forget_places(place.conversation_id)
 
     # -- reading
@@ -169,21 +169,22 @@ class ConversationService:
         self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
     ) -> list[Row]:
         """A person's conversations by activity, without those they share with a blocked person only."""
+        await self.touch()
         hidden = [Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)]
         return await ConversationList.page(user_id, limit, before, skip, hidden)
 
     async def shown(self, rows: Sequence[Row]) -> list[ConversationOut]:
         """Rows of the list as the wire shows them, with members and their names."""
-        listed = {row.conversation.id: await Member.list_of(row.conversation.id, LISTED_MEMBERS) for row in rows}
+        listed = {
+            row.conversation.id: await Member.list_of(row.conversation.id, LISTED_MEMBERS) for row in rows
+        }
         cards = await self._people.cards({m.user for members in listed.values() for m in members})
         return [_conversation_out(row, _members_out(listed[row.conversation.id], cards)) for row in rows]
 
     async def enter(self, place: Place) -> JoinOut:
         """What a client needs on opening a conversation."""
         shown = await self.show(place.user_id, place.conversation_id)
-        return JoinOut(
-            conversation_id=shown.id, seq=shown.seq, members=shown.members, unread=shown.unread
-        )
+        return JoinOut(conversation_id=shown.id, seq=shown.seq, members=shown.members, unread=shown.unread)
 
     async def count(self, user_id: Id) -> int:
         return await ConversationList.count(user_id)
@@ -278,5 +279,7 @@ def _conversation_out(row: Row, members: list[MemberOut]) -> ConversationOut:
         read_seq=row.read_seq,
         unread=max(0, row.seq - row.read_seq),
         created_at=conversation.created_at,
-        last_at=max(conversation.last_at, row.last_message["created_at"] if row.last_message else conversation.last_at),
+        last_at=max(
+            conversation.last_at, row.last_message["created_at"] if row.last_message else conversation.last_at
+        ),
     )

@@ -1,4 +1,4 @@
-"""What people can do with groups. Membership changes are transactions; everyone concerned is told by their log."""
+"""What people can do with groups. Membership changes are transactions; logs tell everyone concerned."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol, TypeVar
@@ -65,17 +65,13 @@ class GroupService:
         others = [one for one in dict.fromkeys(body.member_ids) if one != user_id]
         for other in others:
             await self._require_reachable(user_id, other)
-        group = Conversation(
-            kind="group", name=body.name, created_by=user_id, member_count=1 + len(others)
-        )
+        group = Conversation(kind="group", name=body.name, created_by=user_id, member_count=1 + len(others))
         members = [Member(conversation=group.id, user=user_id, role="owner")]
         members += [Member(conversation=group.id, user=other) for other in others]
         await Conversation.create_group(group, members)
         created = ConversationUpdated(conversation_id=group.id, change="created", name=body.name)
         channel = channels.conversation(group.id)
-        await self._updates.append(
-            [user_id, *others], created, key=f"created:{group.id}", join=(channel, 0)
-        )
+        await self._updates.append([user_id, *others], created, key=f"created:{group.id}", join=(channel, 0))
         return await self._conversations.show(user_id, group.id)
 
     async def change(self, user_id: Id, conversation_id: Id, body: ConversationChange) -> ConversationOut:
@@ -158,9 +154,7 @@ class GroupService:
                 place.conversation_id, place.user_id, member.user, session
             ):
                 raise Conflict
-            return role == "owner" or await Member.set_role(
-                place.conversation_id, member.user, role, session
-            )
+            return role == "owner" or await Member.set_role(place.conversation_id, member.user, role, session)
 
         await self._database.transaction(work)
         changed = ConversationUpdated(
@@ -169,7 +163,7 @@ class GroupService:
         await self._conversations.tell(place.conversation_id, changed, f"role:{new_id()}")
 
     async def remove_member(self, user_id: Id, conversation_id: Id, other: Id) -> None:
-        """Leave, or remove someone. An owner who leaves is succeeded by the longest-serving admin, else member."""
+        """Leave, or remove someone. The longest-serving admin, else member, succeeds an owner who leaves."""
         place = await self._conversations.place(user_id, conversation_id)
         self._require_group(place)
         leaving = other == user_id
@@ -192,9 +186,7 @@ class GroupService:
         await self._tell_removed(conversation_id, other, heir)
 
     async def _tell_removed(self, conversation_id: Id, other: Id, heir: Id | None) -> None:
-        removed = ConversationUpdated(
-            conversation_id=conversation_id, change="member_removed", user_id=other
-        )
+        removed = ConversationUpdated(conversation_id=conversation_id, change="member_removed", user_id=other)
         await self._updates.append([other], removed, leave=channels.conversation(conversation_id))
         await self._conversations.tell(conversation_id, removed, f"removed:{new_id()}")
         if heir is not None:

@@ -23,9 +23,7 @@ from realtime.gateway.session import Session
 class MessageCommands:
     """Conversations over the socket. Also a hook: a socket that goes stops typing."""
 
-    def __init__(
-        self, actors: Actors, messages: MessageService, conversations: ConversationService
-    ) -> None:
+    def __init__(self, actors: Actors, messages: MessageService, conversations: ConversationService) -> None:
         self._actors, self._messages, self._conversations = actors, messages, conversations
         self._typing: dict[str, set[Id]] = {}
 
@@ -46,7 +44,7 @@ class MessageCommands:
 
     @command("send_message")
     async def send_message(self, session: Session, body: MessageIn) -> MessageOut:
-        """Send a message. The answer is the stored message; a retry with the same `clientId` gets the same."""
+        """Send a message. The answer is what was stored; a retry with the same `clientId` gets the same."""
         key = body.conversation_id or (body.to and self._conversations.direct_id(session.user_id, body.to))
         if key is None:
             raise Invalid.field("to", "give either to or conversationId")
@@ -59,7 +57,7 @@ class MessageCommands:
         place = await self._place(session, body.to, body.conversation_id, "to")
         if body.is_typing:
             self._typing.setdefault(session.id, set()).add(place.conversation_id)
-            message = SetTyping(session.user_id, session.id, True)
+            message = SetTyping(session.user_id, True)
             self._actors.tell("conversation", place.conversation_id, message)
         else:
             self._stop_typing(session, place.conversation_id)
@@ -92,12 +90,12 @@ class MessageCommands:
 
     async def closed(self, session: Session) -> None:
         for conversation_id in self._typing.pop(session.id, ()):
-            message = SetTyping(session.user_id, session.id, False)
+            message = SetTyping(session.user_id, False)
             self._actors.tell("conversation", conversation_id, message)
 
     def _stop_typing(self, session: Session, conversation_id: Id) -> None:
         self._typing.get(session.id, set()).discard(conversation_id)
-        message = SetTyping(session.user_id, session.id, False)
+        message = SetTyping(session.user_id, False)
         self._actors.tell("conversation", conversation_id, message)
 
     async def _place(

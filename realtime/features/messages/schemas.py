@@ -38,7 +38,7 @@ Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
 
 
 class MessageIn(Wire):
-    """A message to a person (`to`) or a conversation. `clientId` is made once per message and kept for retries."""
+    """A message to a person (`to`) or a conversation. `clientId` is made once for it and its retries."""
 
     to: Id | None = None
     conversation_id: Id | None = None
@@ -50,7 +50,7 @@ class MessageIn(Wire):
 
 
 class MessageOut(Wire):
-    """A message. `read` says that somebody else has read it; a deleted one keeps its place without content."""
+    """A message. `read`: somebody else has read it. A deleted one keeps its place without content."""
 
     id: Id
     conversation_id: Id

@@ -92,7 +92,7 @@ class MessageService:
             await asyncio.shield(draft.done)
         except KeyKnown:
             return await self._answer_again(draft, client_id)
-        return store.fresh(draft.entry)
+        return draft.said
 
     async def _answer_again(self, draft: Draft, client_id: str) -> MessageOut:
         """A retry: the stored message, said again for whom the first saying did not reach."""
@@ -108,7 +108,8 @@ class MessageService:
     async def _stored(self, drafts: Sequence[Draft]) -> None:
         self._conversations.note(store.heads_of(drafts))
         for draft in drafts:
-            self._fanout.deliver(store.delivery(store.fresh(draft.entry)))
+            draft.said = store.fresh(draft.entry)
+            self._fanout.deliver(store.delivery(draft.said))
 
     async def _require_in(self, place: Place, message_id: Id) -> None:
         message = await Message.get(message_id)
@@ -226,9 +227,7 @@ class MessageService:
             message = await self._require_message(user_id, body.message_id)
             if body.conversation_id not in (None, message.conversation):
                 raise MessageNotFound
-            return await self._receipts.mark_read(
-                user_id, message.conversation, message.seq, message.id
-            )
+            return await self._receipts.mark_read(user_id, message.conversation, message.seq, message.id)
         if body.conversation_id is None or body.seq is None:
             raise Invalid.field("messageId", "give messageId, or conversationId and seq")
         return await self._receipts.mark_read(user_id, body.conversation_id, body.seq)
@@ -252,9 +251,8 @@ class MessageService:
     async def heads(self, keys: Sequence[str]) -> Mapping[str, int]:
         return await self._conversations.heads(keys)
 
-    def observe(self, conversation_id: Id, seq: int) -> None:
-        """Another node has stored up to `seq`."""
-        self._writer.observe(conversation_id, seq)
+    def observe(self, key: str, position: int) -> None:
+        self._writer.observe(key, position)
 
     async def stop(self, seconds: float) -> None:
         """Store what waits."""

@@ -64,6 +64,11 @@ def fresh(entry: Mapping[str, Any]) -> NewMessage:
         media_url=entry["media_url"],
         media_type=entry["media_type"],
         reply_to=entry["reply_to"],
+        reactions={},
+        read=False,
+        read_at=None,
+        edited_at=None,
+        deleted_at=None,
         client_id=entry["client_id"],
         created_at=entry["created_at"],
     )

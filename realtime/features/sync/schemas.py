@@ -31,7 +31,7 @@ class StreamPage(Wire):
 
     seq: int
     head: int
-    messages: list[MessageOut] = []
+    messages: list[MessageOut] = Field(default_factory=list[MessageOut])
     more: bool = False
     truncated: bool = False
 
@@ -44,5 +44,5 @@ class SyncOut(Wire):
 
     streams: dict[Id, StreamPage]
     updates: UpdatesPage
-    gone: list[Id] = []
+    gone: list[Id] = Field(default_factory=list[str])
     conversations: list[ConversationEntry] | None = None

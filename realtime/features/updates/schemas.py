@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import Field
+
 from realtime.channels import Wire
 
 
@@ -16,10 +18,11 @@ class UpdateOut(Wire):
 class UpdatesPage(Wire):
     """Changes in order. `pos` is where the client is after them; `more` asks it to come again.
 
-    `truncated` says that the gap is too old or too large: the snapshot beside it replaces what the client has.
+    `truncated` says that the gap is too old or too large: the snapshot beside it replaces what the client
+    has.
     """
 
     pos: int
-    entries: list[UpdateOut] = []
+    entries: list[UpdateOut] = Field(default_factory=list[UpdateOut])
     more: bool = False
     truncated: bool = False

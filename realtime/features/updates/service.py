@@ -63,10 +63,6 @@ class UpdateService:
             if draft.position % TRIM_EVERY == 0 and draft.position > self._keep:
                 await Update.trim(draft.stream, draft.position - self._keep)
 
-    def observe(self, user_id: Id, pos: int) -> None:
-        """Another node has written to this log."""
-        self._writer.observe(user_id, pos)
-
     async def head(self, user_id: Id) -> int:
         """The last position of a person's log."""
         return await Update.head(user_id)
@@ -87,6 +83,9 @@ class UpdateService:
 
     async def entries_after(self, key: str, position: int, limit: int) -> Sequence[Delivery]:
         return [store.delivery(key, e.pos, e) for e in await Update.after(key, position, limit)]
+
+    def observe(self, key: str, position: int) -> None:
+        self._writer.observe(key, position)
 
     async def heads(self, keys: Sequence[str]) -> Mapping[str, int]:
         """The heads of those logs that have grown since the last time this was asked."""

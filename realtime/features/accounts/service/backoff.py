@@ -9,12 +9,12 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 
+from common.addresses import network_of
 from common.clock import now
 from common.errors import Overloaded, RateLimited
 from common.ids import Id, derived_id
 from common.settings import Accounts
 from documents.accounts import LoginFailures, LoginSession
-from realtime.features.accounts.rules import addresses
 
 
 class TooManyAttempts(RateLimited):
@@ -31,7 +31,7 @@ class Backoff:
     @asynccontextmanager
     async def attempt(self, account: Id, address: str) -> AsyncGenerator[None]:
         """Count an attempt on an account; leaving without an exception says that it was right."""
-        place = addresses.place(address)
+        place = network_of(address)
         by_address = f"address:{place}"
         by_account = f"account:{account}"
         if await LoginSession.knows_address(account, address):

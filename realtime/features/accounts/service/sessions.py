@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
+from common.addresses import network_of
 from common.clock import now
 from common.errors import NotFound, Unauthenticated
 from common.ids import Id, derived_id
@@ -121,7 +122,7 @@ class Sessions:
             user_id=user.id,
             refresh_hash=digest(refresh),
             user_agent=_readable(device.user_agent),
-            address=device.address,
+            address=network_of(device.address),
             created_at=at,
             last_used_at=at,
             rotated_at=at,
@@ -136,32 +137,36 @@ class Sessions:
     async def refresh(self, token: str) -> tuple[User, TokensOut]:
         """Exchange a refresh token; raises `ReuseDetected` for one that has been exchanged."""
         require_kind(REFRESH, token)
-        refresh_hash, successor = digest(token), self._succession.after(token)
-        login = await LoginSession.holding(refresh_hash)
-        if login is None:
-            raise await self._unknown(refresh_hash)
-        if login.refresh_hash == refresh_hash:
-            login = await self._rotate(login, successor)
-        if login.refresh_hash == refresh_hash:  # it was not rotated: it has ended, or was idle for too long
-            raise SessionEnded
-        if self._is_late(login):
-            await self._end_reused(login.id)
-            raise ReuseDetected
-        if login.revoked_at is not None:
-            raise SessionEnded
+        successor = self._succession.after(token)
+        login = await self._rotate(digest(token), digest(successor)) or await self._repeated(digest(token))
         user = await User.find_by("_id", login.user_id)
         if user is None:
             raise SessionEnded
         require_active(user.standing)
         return user, self._tokens_out(user, login, successor)
 
-    async def _rotate(self, login: LoginSession, successor: str) -> LoginSession:
-        """Put the successor in place, once; the log-in as it is then, whoever changed it."""
-        spent = login.refresh_hash
+    async def _rotate(self, spent: str, successor: str) -> LoginSession | None:
+        """Put the successor in place, once; None when the token is not the current one of a living log-in."""
+        login = await LoginSession.holding(spent)
+        if login is None or login.refresh_hash != spent:
+            return None
         await SpentRefresh.add(spent, login.id, login.expires_at)
         idle = timedelta(seconds=self._limits.refresh_idle)
-        rotated = await LoginSession.rotate(spent, digest(successor), idle, now())
-        return rotated or await LoginSession.holding(spent) or login
+        return await LoginSession.rotate(spent, successor, idle, now())
+
+    async def _repeated(self, spent: str) -> LoginSession:
+        """The log-in of a token that was exchanged a moment ago; anybody later has a copy of it."""
+        login = await LoginSession.holding(spent)
+        if login is None:
+            raise await self._unknown(spent)
+        if login.refresh_hash == spent:  # it was not rotated: it has ended, or was idle for too long
+            raise SessionEnded
+        if self._is_late(login):
+            await self._end_reused(login.id)
+            raise ReuseDetected
+        if login.revoked_at is not None:
+            raise SessionEnded
+        return login
 
     def _is_late(self, login: LoginSession) -> bool:
         return now() - login.rotated_at > timedelta(seconds=self._limits.refresh_grace)
