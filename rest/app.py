@@ -10,6 +10,7 @@ from aiohttp import web
 
 from rest import routes as route_modules
 from rest.health import INSPECTOR, Inspector
+from rest.manuals import MANUALS, Manuals
 from rest.middleware import edge_middleware
 from rest.openapi import validation_middleware
 from rest.reply import CURSOR_SECRET, SERVICES
@@ -31,6 +32,7 @@ def add_rest(app: web.Application, services: "Services") -> None:
         services.settings.secret(), person=b"plaza cursor", digest_size=32
     ).digest()
     app[INSPECTOR] = Inspector(services)
+    app[MANUALS] = Manuals(all_routes(), services.commands, services.settings.public_url)
     app.middlewares.append(edge_middleware(services))
     app.middlewares.append(validation_middleware)
     add_routes(app.router, all_routes())

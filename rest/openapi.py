@@ -46,7 +46,7 @@ whose `code` is stable. The same object is the `error` of a Socket.IO acknowledg
 Events are described at [/docs/realtime](/docs/realtime), which also lists every error code."""
 
 
-def build_openapi(routes: Iterable[web.RouteDef], version: str, url: str) -> Json:
+def build_openapi(routes: Iterable[web.RouteDef], version: str) -> Json:
     """The OpenAPI 3.1 document of all routes that say what they are."""
     found = [(route, op) for route in routes if (op := operation_of(route.handler)) is not None]
     schemas = _schemas([operation for _, operation in found])
@@ -55,7 +55,7 @@ def build_openapi(routes: Iterable[web.RouteDef], version: str, url: str) -> Jso
         version=version,
         openapi_version="3.1.0",
         info={"description": _ABOUT, "license": {"name": "See the repository"}},
-        servers=[{"url": url}],
+        servers=[{"url": "/"}],
         tags=[{"name": tag} for tag in sorted({tag for _, op in found for tag in op.tags})],
     )
     spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
@@ -169,7 +169,8 @@ def _responses(path: str, operation: Operation, schemas: Schemas) -> Json:
 
 def _content(operation: Operation, answer: Answer, schemas: Schemas) -> Json:
     if answer.content_type != JSON_TYPE:
-        return {answer.content_type: {"schema": {"type": "string"}}}
+        kind = "object" if answer.content_type.endswith("+json") else "string"
+        return {answer.content_type: {"schema": {"type": kind}}}
     return {JSON_TYPE: {"schema": _envelope(operation, answer, schemas)}}
 
 
