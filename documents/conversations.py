@@ -70,10 +70,7 @@ class Conversation(Document):
     async def touch(cls, heads: Iterable["Head"]) -> None:
         """Record when conversations were last active, and that senders have read up to their own messages."""
         heads = list(heads)
-        active = [
-            UpdateOne({"_id": head.conversation}, {"$max": {"last_at": head.at}})
-            for head in heads
-        ]
+        active = [UpdateOne({"_id": head.conversation}, {"$max": {"last_at": head.at}}) for head in heads]
         read = [
             UpdateOne(*_reading(head.conversation, user, seq, head.at))
             for head in heads

@@ -10,8 +10,8 @@ import hashlib
 import hmac
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 import orjson

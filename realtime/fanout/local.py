@@ -209,9 +209,7 @@ class LocalFanout:
     ) -> None:
         written = 0
         for connection in tuple(listeners):
-            if delivery.ephemeral and (
-                channel in connection.quiet or connection.user_id == delivery.origin
-            ):
+            if delivery.ephemeral and (channel in connection.quiet or connection.user_id == delivery.origin):
                 continue
             connection.send(packet, ephemeral=delivery.ephemeral)
             written += 1

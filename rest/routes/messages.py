@@ -4,8 +4,6 @@ from datetime import datetime
 
 from aiohttp import web
 from pydantic import Field
-from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema
-from rest.reply import Page, PageQuery, caller, path_id, reply, reply_page, services
 
 from common.errors import Invalid
 from realtime.channels import Wire
@@ -27,6 +25,8 @@ from realtime.features.messages.schemas import (
     Seq,
 )
 from realtime.features.sync.schemas import SyncIn, SyncOut
+from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema
+from rest.reply import Page, PageQuery, caller, path_id, reply, reply_page, services
 
 routes = web.RouteTableDef()
 
