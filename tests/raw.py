@@ -54,7 +54,7 @@ class RawSocket:
     async def answer(self, packet: str, ack: int | None = None) -> Any:
         """Say a packet and return the content of its ack, or of the `error` event it leads to."""
         await self.say(packet)
-        while (heard := await self.hear()):
+        while heard := await self.hear():
             if ack is not None and heard.startswith(f"43{ack}["):
                 return json.loads(heard[2 + len(str(ack)) :])[0]
             if ack is None and heard.startswith('42["error"'):

@@ -53,10 +53,7 @@ class Node:
 
     async def crash(self) -> None:
         """Stop beating without a word."""
-        for task in self.store._tasks:
-            task.cancel()
-        await asyncio.gather(*self.store._tasks, return_exceptions=True)
-        self.store._tasks.clear()
+        await self.store._end_tasks()
 
     async def wake_up(self) -> None:
         """Beat again, as a process does that was frozen."""
