@@ -48,12 +48,13 @@ class RedisPresence:
         self._known: OrderedDict[Id, bool] = OrderedDict()
         self._listener: Listener | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._is_stopping = False
 
     # -- the port
 
     async def start(self, listener: Listener) -> None:
         """Begin to beat and to clear up after others; a Redis that is down now is tried again for ever."""
-        self._listener = listener
+        self._listener, self._is_stopping = listener, False
         reaper = Reaper(self._link, listener, 5 * self._beat)
         try:
             await self._beat_once()
@@ -68,14 +69,18 @@ class RedisPresence:
             self._tasks.append(asyncio.get_running_loop().create_task(self._again(work)))
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._tasks.clear()
+        await self._end_tasks()
         try:
             await self._link.run(scripts.RESIGN, ["nodes", "beats"], [self._node, millis(self._grace)])
         except Down:
             log.warning("presence_stops_without_redis")
+
+    async def _end_tasks(self) -> None:
+        self._is_stopping = True  # a cancellation alone can get lost in `asyncio.wait_for` before Python 3.12
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks.clear()
 
     async def join(self, user_id: Id) -> bool:
         if self._here.get(user_id):
@@ -114,11 +119,11 @@ class RedisPresence:
         """Those connected anywhere; while Redis is away or recovers, also those who were when last asked."""
         found = {user for user in user_ids if user in self._here}
         elsewhere = [user for user in user_ids if user not in found]
-        answers: Mapping[Id, bool] = {}
+        answers: Mapping[Id, bool]
         try:
             answers = await self._link.exist(elsewhere) if elsewhere else {}
         except Down:
-            log.debug("presence_answers_from_memory")
+            answers = {}
         if self._is_settled:
             self._remember(answers)
         else:
@@ -148,7 +153,7 @@ class RedisPresence:
     # -- the beat
 
     async def _again(self, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
+        while not self._is_stopping:
             await asyncio.sleep(self._beat)
             try:
                 await work()
