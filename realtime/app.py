@@ -14,6 +14,7 @@ from aiohttp import web
 from common.addresses import client_address
 from common.settings import Settings
 from realtime.bootstrap import Services, open_services
+from realtime.gateway.http import Runner
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +49,7 @@ class Server:
 
     def __init__(self, services: Services, app: web.Application) -> None:
         self._services = services
-        self._runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=3.0)
+        self._runner = Runner(app, access_log=None, handle_signals=False, shutdown_timeout=3.0)
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:

@@ -54,7 +54,7 @@ def build_openapi(routes: Iterable[web.RouteDef], version: str) -> Json:
         title="Plaza",
         version=version,
         openapi_version="3.1.0",
-        info={"description": _ABOUT, "license": {"name": "See the repository"}},
+        info={"description": _ABOUT},
         servers=[{"url": "/"}],
         tags=[{"name": tag} for tag in sorted({tag for _, op in found for tag in op.tags})],
     )

@@ -20,12 +20,12 @@ ANYWHERE = (
 )  # fmt: skip
 """Codes with which any command may be refused."""
 _BOUNDS = {
-    "minLength": "at least {} characters",
-    "maxLength": "at most {} characters",
+    "minLength": "length ≥ {}",
+    "maxLength": "length ≤ {}",
     "minimum": "≥ {}",
     "maximum": "≤ {}",
-    "minItems": "at least {} items",
-    "maxItems": "at most {} items",
+    "minItems": "items ≥ {}",
+    "maxItems": "items ≤ {}",
 }
 _CODE, _MARKED = re.compile("`([^`]+)`"), r"<code>\1</code>"
 _FORMATS = {"date-time": "time", "uuid": "UUID", "email": "e-mail address", "uri": "address"}
@@ -93,7 +93,7 @@ def _command(command: Command, protocols: Protocols) -> str:
         f'<section id="commands-{escape(command.name)}"><h3>{escape(command.name)}</h3>'
         f"{prose(command.description)}"
         f"<h4>Payload</h4>{_fields(payload)}<h4>Answer</h4>{answer}"
-        f"<h4>Errors</h4><p>{_code_links(_codes_of(command))}</p></section>"
+        f"<h4>Errors of this feature and of every command</h4><p>{_code_links(_codes_of(command))}</p></section>"
     )
 
 

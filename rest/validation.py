@@ -4,10 +4,12 @@ from typing import Any, TypeVar, cast, get_origin
 from urllib.parse import parse_qsl
 
 import orjson
-from aiohttp import web
+from aiohttp import StreamReader, web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web import RequestPayloadError as PayloadError
 from pydantic import BaseModel
 
-from common.errors import AppError, FieldError, Invalid, TooLarge
+from common.errors import AppError, BadRequest, FieldError, Invalid, TooLarge
 from rest.operations import Handler, Operation, operation_of
 from rest.reply import services
 
@@ -28,6 +30,10 @@ class BadJson(Invalid):
 class UnsupportedType(AppError):
     code, status = "unsupported_media_type", 415
     text = "Send JSON, uncompressed, with the Content-Type application/json."
+
+
+class BrokenBody(BadRequest):
+    code, text = "broken_body", "The body broke off or was not sent as announced."
 
 
 def body(request: web.Request, model: type[M]) -> M:
@@ -107,15 +113,23 @@ async def _read(request: web.Request, most: int) -> bytes:
         raise UnsupportedType
     if (request.content_length or 0) > most:
         raise TooLarge
+    request["reading"] = True
+    try:
+        raw = await _gather(request.content, most)
+    except (ConnectionError, PayloadError, HttpProcessingError):
+        raise BrokenBody from None
+    request["reading"] = False
+    return raw
+
+
+async def _gather(content: StreamReader, most: int) -> bytes:
     parts: list[bytes] = []
     size = 0
-    request["reading"] = True
-    async for part in request.content.iter_any():
+    async for part in content.iter_any():
         size += len(part)
         if size > most:
             raise TooLarge
         parts.append(part)
-    request["reading"] = False
     return b"".join(parts)
 
 
