@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Annotated, Generic, Literal, Protocol, TypeVar
 
-from pydantic import model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from common.ids import Id
 from realtime.channels import Publication, Wire
@@ -15,6 +15,7 @@ Privacy = Literal["public", "friends", "private"]
 Direction = Literal["incoming", "outgoing"]
 Mark = tuple[datetime, Id]
 """Where a list goes on: the time and the id of the last row shown."""
+Username = Annotated[str, Field(min_length=1, max_length=254)]
 T = TypeVar("T")
 
 
@@ -26,9 +27,9 @@ class Window:
     before: Mark | None = None
     skip: int = 0
 
-    def mark_after(self, rows: Sequence[Mark]) -> Mark | None:
-        """Where the list goes on behind these rows; None when they were the last."""
-        return rows[-1] if len(rows) == self.limit else None
+    def cut(self, marks: Sequence[Mark]) -> Mark | None:
+        """Where the list goes on, when one row more than the limit was found."""
+        return marks[self.limit - 1] if len(marks) > self.limit else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,27 @@ class FriendIn(Wire):
     @property
     def other(self) -> Id:
         return self.friend_id or self.user_id or ""
+
+
+class NamesIn(Wire):
+    """`from` asks, or has asked, `to`: usernames, as the meetup app sends them."""
+
+    model_config = ConfigDict(alias_generator=None, extra="ignore")
+
+    asker: Username = Field(alias="from")
+    asked: Username = Field(alias="to")
+
+
+class FriendNamesOut(Wire):
+    """The usernames of somebody's friends."""
+
+    friends: list[str]
+
+
+class RequestsQuery(Wire):
+    """Requests that wait for the caller, or for others."""
+
+    direction: Direction = "incoming"
 
 
 class RelationOut(Wire):

@@ -2,22 +2,16 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import datetime, timedelta
 from typing import Any
 
-from common.clock import now
-from common.errors import Invalid, NotFound
+from common.errors import Forbidden, Invalid, NotFound
 from common.ids import Id
 from documents.friends import Block, Friendship
 from realtime.features.friends import rules, store
 from realtime.features.friends.schemas import (
-    BlockChanged,
     BlockedOut,
     Direction,
-    FriendAccepted,
     FriendOut,
-    FriendRemoved,
-    FriendRequest,
     MutualOut,
     People,
     Person,
@@ -29,11 +23,10 @@ from realtime.features.friends.schemas import (
     Updates,
     Window,
 )
+from realtime.features.friends.service.news import FriendNews
 from realtime.features.friends.store import Blocks
 
 LISTED_MUTUAL = 100
-_RETRY = timedelta(minutes=10)
-"""How long repeating a command says its news again, in case the first attempt could not."""
 _ACCEPTED = {"state": "accepted"}
 
 
@@ -49,11 +42,15 @@ class NotFriends(NotFound):
     text = "You are not friends."
 
 
+class NotYourself(Forbidden):
+    code, text = "wrong_actor", "You can only act as yourself."
+
+
 class FriendService:
     """Friendships, requests and blocks. Who is blocked, either way, is to the other as if absent."""
 
     def __init__(self, people: People, updates: Updates, blocks: Blocks) -> None:
-        self._people, self._updates, self._blocks = people, updates, blocks
+        self._people, self._news, self._blocks = people, FriendNews(updates), blocks
 
     # -- what the other features ask
 
@@ -106,7 +103,7 @@ class FriendService:
         if await self._blocks.between_now(user_id, other_id):  # a block came between the check and the write
             await Friendship.end(user_id, other_id)
             raise PersonNotFound
-        await self._tell(edge)
+        await self._news.changed(edge)
         return RelationOut(user_id=other_id, state=_state_for(user_id, edge))
 
     async def accept(self, user_id: Id, asked_by: Id) -> RelationOut:
@@ -116,26 +113,42 @@ class FriendService:
         edge = await Friendship.accept(user_id, asked_by)
         if edge is None:
             raise RequestNotFound
-        await self._tell(edge)
+        await self._news.changed(edge)
         return RelationOut(user_id=asked_by, state="friends")
 
     async def reject(self, user_id: Id, asked_by: Id) -> RelationOut:
         """Say no to a request."""
         await self._require_person(user_id, asked_by)
         edge = await Friendship.end(user_id, asked_by, state="pending", asked_by=asked_by)
-        return await self._ended(edge, asked_by, RequestNotFound)
+        return await self._part(edge, asked_by, RequestNotFound)
 
     async def cancel(self, user_id: Id, asked: Id) -> RelationOut:
         """Take one's own request back."""
         await self._require_person(user_id, asked)
         edge = await Friendship.end(user_id, asked, state="pending", asked_by=user_id)
-        return await self._ended(edge, asked, RequestNotFound)
+        return await self._part(edge, asked, RequestNotFound)
 
     async def remove(self, user_id: Id, friend_id: Id) -> RelationOut:
         """End a friendship."""
         await self._require_person(user_id, friend_id)
         edge = await Friendship.end(user_id, friend_id, state="accepted")
-        return await self._ended(edge, friend_id, NotFriends)
+        return await self._part(edge, friend_id, NotFriends)
+
+    async def request_by_name(self, user_id: Id, asker: str, asked: str) -> RelationOut:
+        """The same by usernames; the caller is who asks."""
+        await self._require_self(user_id, asker)
+        return await self.request(user_id, (await self.by_username(user_id, asked)).id)
+
+    async def accept_by_name(self, user_id: Id, asker: str, asked: str) -> RelationOut:
+        """The same by usernames; the caller is who was asked."""
+        await self._require_self(user_id, asked)
+        return await self.accept(user_id, (await self.by_username(user_id, asker)).id)
+
+    async def _part(self, edge: Friendship | None, other: Id, missing: type[NotFound]) -> RelationOut:
+        if edge is None:
+            raise missing
+        await self._news.ended(edge)
+        return RelationOut(user_id=other, state="none")
 
     async def by_username(self, user_id: Id, username: str) -> Person:
         """The person of that name, unless absent for the caller."""
@@ -153,15 +166,14 @@ class FriendService:
         block = await self._blocks.place(user_id, other_id)
         edge = await Friendship.end(user_id, other_id)
         if edge is not None:
-            await self._tell_ended(edge)
-        changed = BlockChanged(user_id=other_id, blocked=True)
-        await self._updates.append([user_id], changed, key=f"block:{block.id}:{_millis(block.at)}")
+            await self._news.ended(edge)
+        await self._news.blocked(block)
         return RelationOut(user_id=other_id, state="none")
 
     async def unblock(self, user_id: Id, other_id: Id) -> RelationOut:
         """Take a block back; what it ended stays ended."""
         if await self._blocks.lift(user_id, other_id):
-            await self._updates.append([user_id], BlockChanged(user_id=other_id, blocked=False))
+            await self._news.unblocked(user_id, other_id)
         else:
             await self._require_person(user_id, other_id)
         return RelationOut(user_id=other_id, state="none")
@@ -194,12 +206,13 @@ class FriendService:
     async def blocked(self, user_id: Id, window: Window) -> Rows[BlockedOut]:
         """Whom the caller has blocked."""
         rows, total = await asyncio.gather(
-            Block.page(user_id, window.limit, before=window.before, skip=window.skip), Block.count_of(user_id)
+            Block.page(user_id, window.limit + 1, before=window.before, skip=window.skip),
+            Block.count_of(user_id),
         )
         people = await self._people.many([row.blocked for row in rows])
-        shown = [(row, people.get(row.blocked)) for row in rows]
+        shown = [(row, people.get(row.blocked)) for row in rows[: window.limit]]
         items = [BlockedOut(user=PersonCard.of(person), since=row.at) for row, person in shown if person]
-        return Rows(items, total, window.mark_after([(row.at, row.id) for row in rows]))
+        return Rows(items, total, window.cut([(row.at, row.id) for row in rows]))
 
     async def _edges(
         self, viewer: Id, user_id: Id, only: Mapping[str, Any], window: Window
@@ -208,13 +221,13 @@ class FriendService:
         hidden = await self.hidden_ids(viewer)
         where = {**only, "$nor": [{"pair": {"$in": list(hidden)}}]}
         rows, total = await asyncio.gather(
-            Friendship.page(user_id, where, window.limit, before=window.before, skip=window.skip),
+            Friendship.page(user_id, where, window.limit + 1, before=window.before, skip=window.skip),
             Friendship.count_of(user_id, where),
         )
         people = await self._people.many([row.other(user_id) for row in rows])
-        shown = [(row, people.get(row.other(user_id))) for row in rows]
+        shown = [(row, people.get(row.other(user_id))) for row in rows[: window.limit]]
         items = [(row, PersonCard.of(person)) for row, person in shown if person is not None]
-        return Rows(items, total, window.mark_after([(row.changed_at, row.id) for row in rows]))
+        return Rows(items, total, window.cut([(row.changed_at, row.id) for row in rows]))
 
     async def mutual(self, viewer: Id, user_id: Id) -> MutualOut:
         """Friends that the caller and this person share."""
@@ -234,6 +247,12 @@ class FriendService:
             raise PersonNotFound
         return person
 
+    async def _require_self(self, user_id: Id, username: str) -> None:
+        """Refuse to act under another's name."""
+        person = await self._people.by_username(username)
+        if person is None or person.id != user_id:
+            raise NotYourself
+
     async def _require_blockable(self, user_id: Id, other_id: Id) -> None:
         """Like `_require_person`, but one may block again whom one has blocked."""
         if await Block.exists(user_id, other_id):
@@ -252,39 +271,6 @@ class FriendService:
         person = await self._require_person(viewer, user_id)
         rules.require_friends_shown(person.privacy, await self.relation(viewer, user_id))
 
-    # -- telling
-
-    async def _tell(self, edge: Friendship) -> None:
-        """Log what has become of two people, once, for both."""
-        if now() - edge.changed_at > _RETRY:
-            return
-        if edge.state == "pending":
-            asked = FriendRequest(
-                from_id=edge.asked_by, to_id=edge.other(edge.asked_by), created_at=edge.asked_at
-            )
-            await self._updates.append(edge.pair, asked, key=f"asked:{edge.id}:{_millis(edge.asked_at)}")
-            return
-        key = f"friends:{edge.id}:{_millis(edge.changed_at)}"
-        await asyncio.gather(
-            *(
-                self._updates.append(
-                    [user], FriendAccepted(user_id=edge.other(user), since=edge.changed_at), key=key
-                )
-                for user in edge.pair
-            )
-        )
-
-    async def _ended(self, edge: Friendship | None, other: Id, missing: type[NotFound]) -> RelationOut:
-        if edge is None:
-            raise missing
-        await self._tell_ended(edge)
-        return RelationOut(user_id=other, state="none")
-
-    async def _tell_ended(self, edge: Friendship) -> None:
-        await asyncio.gather(
-            *(self._updates.append([user], FriendRemoved(user_id=edge.other(user))) for user in edge.pair)
-        )
-
 
 def _state_for(user: Id, edge: Friendship | None) -> RelationState:
     if edge is None:
@@ -292,7 +278,3 @@ def _state_for(user: Id, edge: Friendship | None) -> RelationState:
     if edge.state == "accepted":
         return "friends"
     return "request_sent" if edge.asked_by == user else "request_received"
-
-
-def _millis(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
