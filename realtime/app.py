@@ -64,9 +64,7 @@ class Server:
         self._services.health.draining = True
         self._services.gateway.begin_drain(max(1, int(seconds * SPREAD * 1000)))
         log.info("draining", seconds=seconds, sockets=len(self._services.gateway.sessions))
-        deadline = asyncio.get_running_loop().time() + seconds
-        while self._services.gateway.sessions and asyncio.get_running_loop().time() < deadline:
-            await asyncio.sleep(0.05)
+        await self._services.gateway.wait_until_empty(seconds)
 
     async def stop(self) -> None:
         """Close what is open."""

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
@@ -121,7 +121,7 @@ class Listening:
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, database: Database | None = None) -> AsyncIterator[Services]:
+async def open_services(settings: Settings, database: Database | None = None) -> AsyncGenerator[Services]:
     """Start everything a process needs; on leaving, finish what is under way and stop it again.
 
     Documents belong to one database per process: who opens services more than once shares an open `database`.

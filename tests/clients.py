@@ -10,7 +10,7 @@ import aiohttp
 import socketio
 
 Json = Any
-WAIT = 5.0
+WAIT = 5
 
 
 def new_key() -> str:

@@ -61,6 +61,13 @@ class RawSocket:
                 return json.loads(heard[2:])[1]
         raise AssertionError("the socket was closed")
 
+    def stop_reading(self) -> None:
+        """Stall: the kernel's buffer fills, then the server's."""
+        connection = self.ws._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.pause_reading()
+
     async def closed(self, seconds: float = WAIT) -> int | None:
         """Wait for the end; the close code."""
         async with asyncio.timeout(seconds):

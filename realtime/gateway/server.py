@@ -6,6 +6,7 @@ never changes.
 """
 
 import asyncio
+import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
@@ -85,6 +86,7 @@ class Gateway:
         self._anonymous: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
+        self._empty = asyncio.Event()
         actors.register("session", lambda key: SessionActor(self._sessions[key]))
 
     @property
@@ -265,6 +267,8 @@ class Gateway:
             others.remove(session)
         if not others:
             self._by_user.pop(session.user_id, None)
+        if not self._sessions:
+            self._empty.set()
 
     async def _leave(self, session: Session) -> None:
         await self._actors.forget("session", session.id)
@@ -287,6 +291,13 @@ class Gateway:
         self._draining = True
         for session in self.sessions:
             session.send(draining_packet(spread_ms))
+
+    async def wait_until_empty(self, seconds: float) -> None:
+        """Until every session has left, or the time is over."""
+        self._empty.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds if self._sessions else 0):
+                await self._empty.wait()
 
     async def stop(self, seconds: float) -> None:
         """Close every socket and let their farewells finish."""

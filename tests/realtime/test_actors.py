@@ -65,6 +65,7 @@ class Sum(Actor):
                 return answer
             case _:
                 raise TypeError(message)
+        return None
 
     async def stopped(self) -> None:
         self.notes.append(f"stopped {self.key}")

@@ -22,11 +22,15 @@ async def roles(person: Person, group: str) -> dict[str, str]:
     return {member["userId"]: member["role"] for member in shown["members"]}
 
 
-async def test_a_group_message_reaches_every_member_in_one_order(ann: Person, bob: Person, cyd: Person) -> None:
+async def test_a_group_message_reaches_every_member_in_one_order(
+    ann: Person, bob: Person, cyd: Person
+) -> None:
     devices = [await person.device() for person in (ann, bob, cyd)]
     group = await group_of(ann, bob, cyd)
 
-    await asyncio.gather(*(device.send(f"{n}", conversationId=group) for n in range(20) for device in devices))
+    await asyncio.gather(
+        *(device.send(f"{n}", conversationId=group) for n in range(20) for device in devices)
+    )
 
     for device in devices:
         await device.wait_until(lambda device=device: len(device.all("new_message")) == 60)
@@ -63,9 +67,7 @@ async def test_only_owner_and_admins_add_rename_and_remove(ann: Person, bob: Per
 async def test_nobody_promotes_themselves(ann: Person, bob: Person) -> None:
     group = await group_of(ann, bob)
     for role in ("admin", "owner"):
-        reply = await bob.http.post(
-            f"/api/conversations/{group}/members", {"userId": bob.id, "role": role}
-        )
+        reply = await bob.http.post(f"/api/conversations/{group}/members", {"userId": bob.id, "role": role})
         assert reply.status == 403
     assert await roles(ann, group) == {ann.id: "owner", bob.id: "member"}
 
@@ -107,7 +109,8 @@ async def test_who_left_reads_nothing_any_more_and_hears_nothing(ann: Person, bo
     await anns.send("after", conversationId=group)
 
     assert (await bob.http.get(f"/api/conversations/{group}/messages")).status == 404
-    assert await bobs.refused("send_message", {"conversationId": group, "text": "x", "clientId": "k"}) == "not_found"
+    late = {"conversationId": group, "text": "x", "clientId": "k"}
+    assert await bobs.refused("send_message", late) == "not_found"
     assert (await bobs.call("sync", {"streams": {group: 0}}))["gone"] == [group]
     assert [m["text"] for m in bobs.all("new_message")] == ["before"]
 
@@ -138,7 +141,9 @@ async def test_adding_somebody_many_times_at_once_makes_one_member(ann: Person, 
     assert (shown["memberCount"], len(shown["members"])) == (2, 2)
 
 
-async def test_a_group_is_never_over_its_limit(plaza: Node, ann: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_group_is_never_over_its_limit(
+    plaza: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("realtime.features.groups.service.MAX_MEMBERS", 4)
     group = await group_of(ann)
     others = [await sign_up(plaza.url, "guest") for _ in range(8)]
@@ -190,7 +195,9 @@ async def test_a_group_that_does_not_fit_is_refused(ann: Person, body: dict[str,
     assert (await ann.http.post("/api/conversations", body)).status == status
 
 
-async def test_a_direct_conversation_has_exactly_its_two_people(ann: Person, bob: Person, cyd: Person) -> None:
+async def test_a_direct_conversation_has_exactly_its_two_people(
+    ann: Person, bob: Person, cyd: Person
+) -> None:
     sent = await (await ann.device()).send("hi", to=bob.id)
     members = f"/api/conversations/{sent['conversationId']}/members"
 

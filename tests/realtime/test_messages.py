@@ -3,9 +3,9 @@
 import asyncio
 import random
 
-from tests.clients import Device, Person, Refused, new_key
-
 import pytest
+
+from tests.clients import Device, Person, Refused, eventually, new_key, sign_up
 
 
 async def conversation_of(one: Device, other: Person) -> str:
@@ -107,9 +107,8 @@ async def test_one_clients_events_are_handled_in_the_order_in_which_it_sent_them
 
 async def test_sync_returns_exactly_what_is_missing_in_order(ann: Person, bob: Person) -> None:
     anns = await ann.device()
-    for n in range(5):
-        last = await anns.send(f"{n}", to=bob.id)
-    bobs, conversation = await bob.device(), last["conversationId"]
+    sent = [await anns.send(f"{n}", to=bob.id) for n in range(5)]
+    bobs, conversation = await bob.device(), sent[0]["conversationId"]
 
     answer = await bobs.call("sync", {"streams": {conversation: 2}})
 
@@ -179,9 +178,8 @@ async def test_unread_counts_are_what_lies_behind_the_read_position(ann: Person,
 
 async def test_a_read_position_never_goes_back(ann: Person, bob: Person) -> None:
     anns, bobs = await ann.device(), await bob.device()
-    for n in range(6):
-        sent = await anns.send(f"{n}", to=bob.id)
-    conversation, seqs = sent["conversationId"], [1, 4, 2, 6, 3, 5]
+    sent = [await anns.send(f"{n}", to=bob.id) for n in range(6)]
+    conversation, seqs = sent[0]["conversationId"], [1, 4, 2, 6, 3, 5]
     random.shuffle(seqs)
 
     await asyncio.gather(
@@ -383,10 +381,8 @@ async def test_only_members_enter_read_or_mark_a_conversation(ann: Person, bob: 
 
 
 async def test_the_list_is_ordered_by_activity_and_its_pages_neither_skip_nor_repeat(
-    ann: Person, join: "object", plaza: "object"
+    ann: Person,
 ) -> None:
-    from tests.clients import sign_up
-
     others = [await sign_up(ann.http.url, f"friend{n}") for n in range(5)]
     anns = await ann.device()
     for other in others:
@@ -395,8 +391,6 @@ async def test_the_list_is_ordered_by_activity_and_its_pages_neither_skip_nor_re
     async def order() -> list[str]:
         data = (await ann.http.get("/api/messages/conversations")).data
         return [next(m["userId"] for m in c["members"] if m["userId"] != ann.id) for c in data]
-
-    from tests.clients import eventually
 
     async def is_ordered() -> bool:
         return await order() == [other.id for other in reversed(others)]

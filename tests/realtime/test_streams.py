@@ -1,4 +1,4 @@
-"""Streams under fire: the order is gapless whatever fails, whoever else writes, and however often one asks."""
+"""Streams under fire: gapless whatever fails, whoever else writes, and however often one asks."""
 
 import asyncio
 import random

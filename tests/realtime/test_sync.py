@@ -7,6 +7,7 @@ from tests.clients import Device, Person, sign_up
 from tests.conftest import MakeSettings, StartNode
 
 State = dict[str, Any]
+DEEDS = ["direct", "group", "group", "read", "edit", "delete", "react", "rename"]
 
 
 async def snapshot(person: Person, device: Device) -> State:
@@ -63,29 +64,32 @@ def read(conversation: State, user: str, seq: int) -> None:
 
 
 def apply_entry(state: State, event: str, data: State) -> None:
-    conversation = state["conversations"].get(data.get("conversationId") or data["message"]["conversationId"])
-    if event == "conversation_updated" and data["change"] == "created" and conversation is None:
+    said = data.get("message", data)
+    conversation = state["conversations"].get(said["conversationId"])
+    if data.get("change") == "created" and conversation is None:
         fresh: State = {"name": data["name"], "seq": 0, "members": {}, "messages": {}}
         state["conversations"][data["conversationId"]] = fresh
     elif conversation is None:
         return
     elif event == "message_read":
         read(conversation, data["userId"], data["seq"])
-    elif event == "message_updated":
-        if data["message"]["seq"] in conversation["messages"]:
-            edited = conversation["messages"][data["message"]["seq"]]
-            if not edited["deletedAt"]:
-                edited.update(text=data["message"]["text"], editedAt=data["message"]["editedAt"])
-    elif event == "message_deleted":
-        if data["seq"] in conversation["messages"]:
-            gone = {"text": "", "mediaUrl": None, "mediaType": None, "reactions": {}}
-            conversation["messages"][data["seq"]].update(gone, deletedAt=data["deletedAt"])
-    elif event == "message_reaction":
-        message = conversation["messages"].get(data["seq"])
-        if message and not message["deletedAt"]:
-            message["reactions"] = data["reactions"]
     elif event == "conversation_updated":
         apply_change(conversation, data)
+    elif message := conversation["messages"].get(said["seq"]):
+        apply_to_message(message, event, said)
+
+
+def apply_to_message(message: State, event: str, said: State) -> None:
+    if message["deletedAt"]:
+        return
+    match event:
+        case "message_updated":
+            message.update(text=said["text"], editedAt=said["editedAt"])
+        case "message_deleted":
+            gone = {"text": "", "mediaUrl": None, "mediaType": None, "reactions": {}}
+            message.update(gone, deletedAt=said["deletedAt"])
+        case _:
+            message["reactions"] = said["reactions"]
 
 
 def apply_change(conversation: State, data: State) -> None:
@@ -114,7 +118,7 @@ class Life:
         who = self.random.randrange(len(self.people))
         device = self.devices[who]
         other = self.people[(who + 1) % len(self.people)]
-        deed = self.random.choice(["direct", "group", "group", "read", "edit", "delete", "react", "rename"])
+        deed = self.random.choice(DEEDS)
         if deed in {"direct", "group"}:
             where = {"to": other.id} if deed == "direct" else {"conversationId": self.group}
             sent = await device.send(f"text {self.random.random()}", **where)
@@ -131,11 +135,14 @@ class Life:
             "read": {"messageId": message},
             "edit": {"messageId": message, "text": f"edit {self.random.random()}"},
             "delete": {"messageId": message},
-            "react": {"messageId": message, "emoji": self.random.choice("👍🎉"), "on": self.random.random() < 0.7},
+            "react": {
+                "messageId": message,
+                "emoji": self.random.choice("👍🎉"),
+                "on": self.random.random() < 0.7,
+            },
         }
         actor = self.devices[author] if deed in {"edit", "delete"} else device
-        event = {"read": "mark_read", "edit": "edit_message", "delete": "delete_message"}.get(deed, "react_message")
-        await actor.ack(event, bodies[deed])
+        await actor.ack("mark_read" if deed == "read" else f"{deed}_message", bodies[deed])
 
 
 async def test_a_snapshot_plus_what_sync_says_is_a_later_snapshot(
@@ -146,7 +153,8 @@ async def test_a_snapshot_plus_what_sync_says_is_a_later_snapshot(
         people = [await sign_up(node.url, name) for name in ("ann", "bob", "cyd")]
         devices = [await person.device() for person in people]
         ids = [person.id for person in people[1:]]
-        group = (await people[0].http.post("/api/conversations", {"name": "club", "memberIds": ids})).data["id"]
+        founded = await people[0].http.post("/api/conversations", {"name": "club", "memberIds": ids})
+        group = founded.data["id"]
         life = Life(people, devices, group, seed)
         for person in people[1:]:
             await devices[0].send("hello", to=person.id)
@@ -169,10 +177,10 @@ async def test_a_client_too_far_behind_is_told_so_and_gets_its_conversations(
     node = await start_node(make_settings(streams={"gap": 10, "snapshot": 4}))
     ann, bob = await sign_up(node.url, "ann"), await sign_up(node.url, "bob")
     anns = await ann.device()
-    for n in range(15):
-        sent = await anns.send(f"{n}", to=bob.id)
-        await anns.call("react_message", {"messageId": sent["id"], "emoji": "👍"})
-    conversation = sent["conversationId"]
+    sent = [await anns.send(f"{n}", to=bob.id) for n in range(15)]
+    for message in sent:
+        await anns.call("react_message", {"messageId": message["id"], "emoji": "👍"})
+    conversation = sent[0]["conversationId"]
     bobs = await bob.device()
 
     answer = await bobs.call("sync", {"streams": {conversation: 1}, "updates": 1})
