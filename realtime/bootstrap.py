@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
+from typing import Any
 
 import structlog
 from pydantic import SecretStr
@@ -266,7 +267,8 @@ def _connect_redis(url: str | None) -> Redis | None:
     """A client that fails fast: whoever uses it has something to fall back on."""
     if url is None:
         return None
-    return Redis.from_url(
+    client: Any = Redis  # its constructor is partly untyped
+    return client.from_url(
         url,
         socket_connect_timeout=2.0,
         socket_timeout=3.0,

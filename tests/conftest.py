@@ -72,7 +72,7 @@ def make_settings(engines: Engines, tmp_path_factory: pytest.TempPathFactory) ->
         for name, value in changes.items():
             known = base.get(name)
             base[name] = {**known, **value} if isinstance(known, dict) and isinstance(value, dict) else value
-        return Settings(_env_file=None, **base)
+        return Settings(**{"_env_file": None, **base})
 
     return make
 

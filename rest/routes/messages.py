@@ -79,6 +79,8 @@ async def direct_history(request: web.Request) -> web.Response:
     app, other = services(request), path_id(request, "userId")
     place = await app.conversations.existing_direct(caller(request).user_id, other)
     wanted = query(request, HistoryQuery)
+    if place is None:
+        return reply([])
     return reply(await app.messages.history(place, wanted.limit, before=wanted.before, after=wanted.after))
 
 

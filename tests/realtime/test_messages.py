@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from documents.conversations import Conversation
 from tests.clients import Device, Person, Refused, eventually, new_key, sign_up
 
 
@@ -176,20 +177,33 @@ async def test_unread_counts_are_what_lies_behind_the_read_position(ann: Person,
     assert (await unread(bob), await unread(ann)) == (0, 1)
 
 
-async def test_a_read_position_never_goes_back(ann: Person, bob: Person) -> None:
-    anns, bobs = await ann.device(), await bob.device()
-    sent = [await anns.send(f"{n}", to=bob.id) for n in range(6)]
-    conversation, seqs = sent[0]["conversationId"], [1, 4, 2, 6, 3, 5]
-    random.shuffle(seqs)
+async def test_ones_own_messages_are_never_unread_even_if_nothing_was_noted_beside_them(
+    ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def crash(*_: object) -> None:
+        raise RuntimeError("the process died before it could note anything")
 
-    await asyncio.gather(
-        *(bobs.call("mark_read", {"conversationId": conversation, "seq": seq}) for seq in seqs)
-    )
+    monkeypatch.setattr(Conversation, "touch", crash)
+    anns = await ann.device()
+    for n in range(3):
+        await anns.send(f"{n}", to=bob.id)
+
+    for person, unread in ((ann, 0), (bob, 3)):
+        shown = (await person.http.get("/api/messages/conversations")).data[0]
+        assert (shown["seq"], shown["unread"], shown["lastMessage"]["text"]) == (3, unread, "2")
+
+
+async def test_a_read_position_never_goes_back(ann: Person, bob: Person) -> None:
+    anns = await ann.device()
+    sent = [await anns.send(f"{n}", to=bob.id) for n in range(20)]
+    conversation = sent[0]["conversationId"]
+    random.shuffle(sent)
+
+    await asyncio.gather(*(bob.http.post(f"/api/messages/{message['id']}/read") for message in sent))
 
     shown = (await bob.http.get(f"/api/conversations/{conversation}")).data
-    assert (shown["readSeq"], shown["unread"]) == (6, 0)
-    reads = [read["seq"] for read in anns.all("message_read")]
-    assert max(reads) == 6
+    assert (shown["readSeq"], shown["unread"]) == (20, 0)
+    assert max(read["seq"] for read in anns.all("message_read")) == 20
 
 
 async def test_reading_beyond_the_last_message_is_refused(ann: Person, bob: Person) -> None:
@@ -362,7 +376,7 @@ async def test_a_message_that_does_not_fit_is_refused_and_stores_nothing(
         del full["to"]
 
     assert await anns.refused("send_message", full) in {"invalid_payload", "unknown_field"}
-    assert (await ann.http.get(f"/api/messages/{bob.id}")).status == 404
+    assert (await ann.http.get(f"/api/messages/{bob.id}")).data == []
 
 
 async def test_only_members_enter_read_or_mark_a_conversation(ann: Person, bob: Person, cyd: Person) -> None:
@@ -405,3 +419,42 @@ async def test_the_list_is_ordered_by_activity_and_its_pages_neither_skip_nor_re
     assert first.data[0]["lastMessage"]["text"] == "hi"
     for other in others:
         await other.leave()
+
+
+async def test_history_with_somebody_one_never_talked_to_is_empty_and_with_nobody_is_not_found(
+    ann: Person, bob: Person
+) -> None:
+    assert (await ann.http.get(f"/api/messages/{bob.id}")).data == []
+    assert (await ann.http.get(f"/api/messages/{new_key()}")).status == 404
+
+
+async def test_who_is_blocked_finds_nobody_and_is_told_nothing(ann: Person, bob: Person) -> None:
+    anns, bobs = await ann.device(), await bob.device()
+    sent = await bobs.send("hello", to=ann.id)
+    conversation = sent["conversationId"]
+
+    assert (await ann.http.post("/api/friends/block", {"userId": bob.id})).status == 200
+
+    for device, other in ((bobs, ann), (anns, bob)):
+        assert await device.refused("join_room", {"friendId": other.id}) == "not_found"
+        assert (
+            await device.refused("typing", {"conversationId": conversation, "isTyping": True}) == "not_found"
+        )
+        assert await device.refused("mark_read", {"messageId": sent["id"]}) == "not_found"
+        body = {"to": other.id, "text": "still there?", "clientId": new_key()}
+        assert await device.refused("send_message", body) == "not_found"
+        assert (await device.call("sync", {"streams": {conversation: 0}}))["gone"] == [conversation]
+    assert (await bob.http.get(f"/api/messages/{ann.id}")).status == 404
+    assert (await bob.http.get("/api/messages/conversations")).data == []
+    assert await bobs.hears_nothing_but("conversation_updated", "new_message", "message_delivered")
+
+    assert (await ann.http.post("/api/friends/unblock", {"userId": bob.id})).status == 200
+    assert (await bobs.send("again", to=ann.id))["seq"] == 2
+
+
+async def test_a_message_to_oneself_or_to_nobody_is_refused(ann: Person) -> None:
+    anns = await ann.device()
+    assert (
+        await anns.refused("send_message", {"to": ann.id, "text": "x", "clientId": "1"}) == "invalid_payload"
+    )
+    assert await anns.refused("send_message", {"to": new_key(), "text": "x", "clientId": "2"}) == "not_found"

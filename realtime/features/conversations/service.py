@@ -136,9 +136,15 @@ class ConversationService:
         """The id that the direct conversation of two people has or would have."""
         return Conversation.direct_id(one, other)
 
-    async def existing_direct(self, user_id: Id, other: Id) -> Place:
-        """The place in the direct conversation with someone, if they ever met."""
-        return await self.place(user_id, Conversation.direct_id(user_id, other))
+    async def existing_direct(self, user_id: Id, other: Id) -> Place | None:
+        """The place in the direct conversation with someone; None when there is none yet."""
+        try:
+            return await self.place(user_id, Conversation.direct_id(user_id, other))
+        except ConversationNotFound:
+            hidden = await self._blocks.blocked_between(user_id, other)
+            if hidden or not await self._people.exists(other):
+                raise
+        return None
 
     async def announce(self, place: Place) -> None:
         """Tell both people of a new direct conversation, once, and let their sockets listen to it."""
