@@ -10,12 +10,13 @@ from aiohttp import web
 from common.errors import BadRequest, RateLimited, Unauthenticated
 from realtime.limits import Verdict
 from rest.operations import Operation
-from rest.reply import address
+from rest.reply import IDENTITY, address
 
 if TYPE_CHECKING:
     from realtime.bootstrap import Services
     from realtime.features.accounts import Identity
 
+VERDICT = web.RequestKey("verdict", Verdict)
 TOKEN_NAMES = ("token", "access_token")
 NETWORK_BITS = 64
 """Whoever has one IPv6 address has this whole network of them."""
@@ -26,17 +27,17 @@ class TokenInUrl(BadRequest):
 
 
 async def admit(request: web.Request, operation: Operation, services: "Services") -> None:
-    """Fill `request["identity"]`; raises when the token is bad, the budget is used up, or nobody is named.
+    """Fill `request[IDENTITY]`; raises when the token is bad, the budget is used up, or nobody is named.
 
     On public routes whatever is wrong with a token only means that nobody is named.
     """
     identity, problem = await _identify(request, services)
-    request["identity"] = identity
+    request[IDENTITY] = identity
     if identity is not None:
         structlog.contextvars.bind_contextvars(user_id=identity.user_id)
     if operation.budget:
         verdict = _hit(request, identity, services)
-        request["verdict"] = verdict
+        request[VERDICT] = verdict
         if not verdict.allowed:
             raise RateLimited(retry_after=verdict.retry_after)
     if not operation.token_in_query and any(name in request.query for name in TOKEN_NAMES):

@@ -24,18 +24,20 @@ from common.errors import (
     wire_error,
 )
 from common.ids import new_id
-from rest.access import admit, rate_headers
+from rest.access import VERDICT, admit, rate_headers
 from rest.encoding import finish
 from rest.operations import Handler, Operation, operation_of
-from rest.reply import encode
+from rest.reply import ADDRESS, encode
+from rest.validation import READING
 
 if TYPE_CHECKING:
     from realtime.bootstrap import Services
 
 log = structlog.get_logger(__name__)
 
+REQUEST_ID = web.RequestKey("request_id", str)
 SOCKETS = "/socket.io"
-REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+ID_FORM = re.compile(r"[A-Za-z0-9._-]{8,64}")
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 NOWHERE = Operation(public=True)
 """What is asked of a request that meets no route."""
@@ -109,12 +111,12 @@ class Edge:
     def _introduce(self, request: web.Request) -> None:
         """Give the request its address and its id; only our own proxies may choose the id."""
         forwarded = request.headers.getall("X-Forwarded-For", ())
-        request["address"] = client_address(request.remote, forwarded, self._settings.trusted_proxies)
+        request[ADDRESS] = client_address(request.remote, forwarded, self._settings.trusted_proxies)
         given = request.headers.get("X-Request-Id", "")
-        is_ours = request["address"] != request.remote
-        request["request_id"] = given if is_ours and REQUEST_ID.fullmatch(given) else new_id()
+        is_ours = request[ADDRESS] != request.remote
+        request[REQUEST_ID] = given if is_ours and ID_FORM.fullmatch(given) else new_id()
         structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request["request_id"])
+        structlog.contextvars.bind_contextvars(request_id=request[REQUEST_ID])
 
     async def _answer(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
@@ -125,7 +127,7 @@ class Edge:
                 await admit(request, operation, self._services)
                 return await handler(request)
         except TimeoutError:
-            if request.get("reading"):
+            if request.get(READING):
                 raise RequestTimeout from None
             raise
 
@@ -143,7 +145,7 @@ class Edge:
         problem = _problem(error)
         if isinstance(problem, Internal):
             log.exception("request_failed", route=_route(request), exc_info=error)
-        body = encode(wire_error(problem, request["request_id"]))
+        body = encode(wire_error(problem, request[REQUEST_ID]))
         response = web.Response(body=body, status=problem.status, content_type="application/json")
         if isinstance(error, web.HTTPMethodNotAllowed):
             response.headers["Allow"] = _allowed(error)
@@ -167,8 +169,8 @@ class Edge:
         if isinstance(response, web.Response):
             response = await finish(request, response)
             headers = response.headers
-        headers["X-Request-Id"] = request["request_id"]
-        if (verdict := request.get("verdict")) is not None:
+        headers["X-Request-Id"] = request[REQUEST_ID]
+        if (verdict := request.get(VERDICT)) is not None:
             headers.update(rate_headers(verdict))
         if self._origins:
             self._allow_origin(request, response)

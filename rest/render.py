@@ -93,7 +93,8 @@ def _command(command: Command, protocols: Protocols) -> str:
         f'<section id="commands-{escape(command.name)}"><h3>{escape(command.name)}</h3>'
         f"{prose(command.description)}"
         f"<h4>Payload</h4>{_fields(payload)}<h4>Answer</h4>{answer}"
-        f"<h4>Errors of this feature and of every command</h4><p>{_code_links(_codes_of(command))}</p></section>"
+        "<h4>Errors of this feature and of every command</h4>"
+        f"<p>{_code_links(_codes_of(command))}</p></section>"
     )
 
 

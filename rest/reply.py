@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SERVICES: "web.AppKey[Services]" = web.AppKey("services")
 CURSOR_SECRET = web.AppKey("cursor_secret", bytes)
+IDENTITY: "web.RequestKey[Identity | None]" = web.RequestKey("identity")
+ADDRESS = web.RequestKey("address", str)
 
 Data = BaseModel | Mapping[str, Any] | Sequence[Any] | None
 
@@ -41,12 +43,12 @@ def caller(request: web.Request) -> "Identity":
 
 def maybe_caller(request: web.Request) -> "Identity | None":
     """Who asks, on public routes too, when a valid token came along."""
-    return cast("Identity | None", request.get("identity"))
+    return request.get(IDENTITY)
 
 
 def address(request: web.Request) -> str:
     """Where the request comes from, behind our own proxies."""
-    return str(request.get("address", "unknown"))
+    return request[ADDRESS]
 
 
 def path_id(request: web.Request, name: str) -> Id:

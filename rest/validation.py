@@ -15,6 +15,11 @@ from rest.reply import services
 
 M = TypeVar("M", bound=BaseModel)
 
+BODY = web.RequestKey("body", BaseModel)
+QUERY = web.RequestKey("query", BaseModel)
+READING = web.RequestKey("reading", bool)
+"""Set while the body is on its way: a deadline that passes then is the client's."""
+
 MAX_FORM_FIELDS = 200
 FORM = "application/x-www-form-urlencoded"
 
@@ -38,18 +43,18 @@ class BrokenBody(BadRequest):
 
 def body(request: web.Request, model: type[M]) -> M:
     """The checked body."""
-    return _checked(request, "body", model)
+    return _checked(request, BODY, model)
 
 
 def query(request: web.Request, model: type[M]) -> M:
     """The checked parameters of the address."""
-    return _checked(request, "query", model)
+    return _checked(request, QUERY, model)
 
 
-def _checked(request: web.Request, name: str, model: type[M]) -> M:
-    found = request.get(name)
+def _checked(request: web.Request, key: web.RequestKey[BaseModel], model: type[M]) -> M:
+    found = request.get(key)
     if not isinstance(found, model):
-        raise TypeError(f"{request.match_info.handler} does not declare {model.__name__} as its {name}")
+        raise TypeError(f"{request.match_info.handler} does not declare {model.__name__}")
     return found
 
 
@@ -63,13 +68,13 @@ async def validation_middleware(request: web.Request, handler: Handler) -> web.S
 
 
 async def validate(request: web.Request, operation: Operation) -> None:
-    """Fill `request["query"]` and `request["body"]`, or raise `Invalid`."""
+    """Fill what `query` and `body` return, or raise `Invalid`."""
     if operation.query is not None:
-        request["query"] = operation.query.model_validate(_query_values(request, operation.query))
+        request[QUERY] = operation.query.model_validate(_query_values(request, operation.query))
     if operation.body is not None:
         limits = services(request).settings.limits
         raw = await _read(request, limits.body_bytes)
-        request["body"] = operation.body.model_validate(
+        request[BODY] = operation.body.model_validate(
             _body_values(request, raw, operation.body, limits.json_depth)
         )
 
@@ -113,12 +118,12 @@ async def _read(request: web.Request, most: int) -> bytes:
         raise UnsupportedType
     if (request.content_length or 0) > most:
         raise TooLarge
-    request["reading"] = True
+    request[READING] = True
     try:
         raw = await _gather(request.content, most)
     except (ConnectionError, PayloadError, HttpProcessingError):
         raise BrokenBody from None
-    request["reading"] = False
+    request[READING] = False
     return raw
 
 
