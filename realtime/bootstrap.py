@@ -179,7 +179,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
     friends = FriendService(people, updates, Blocks())
-    conversations = ConversationService(people, friends, updates)
+    conversations = ConversationService(people, friends, updates, fanout)
     receipts = ReceiptService(conversations, updates, fanout)
     messages = MessageService(conversations, receipts, fanout, batch=streams.batch)
     sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)

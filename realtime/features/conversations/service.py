@@ -15,6 +15,7 @@ from common.ids import Id
 from documents.conversations import Conversation, ConversationList, Head, Member, Row
 from realtime import channels
 from realtime.channels import Publication
+from realtime.fanout import Delivery, Fanout
 from realtime.features.conversations.schemas import (
     ConversationOut,
     ConversationUpdated,
@@ -71,8 +72,8 @@ class Place:
 class ConversationService:
     """Direct conversations and their members' places; groups are managed by `GroupService`."""
 
-    def __init__(self, people: People, blocks: Blocks, updates: UpdateService) -> None:
-        self._people, self._blocks, self._updates = people, blocks, updates
+    def __init__(self, people: People, blocks: Blocks, updates: UpdateService, fanout: Fanout) -> None:
+        self._people, self._blocks, self._updates, self._fanout = people, blocks, updates, fanout
         self._places: OrderedDict[tuple[Id, Id], tuple[float, Place]] = OrderedDict()
         self._stale: OrderedDict[Id, float] = OrderedDict()
         self._active: dict[Id, Head] = {}
@@ -130,6 +131,8 @@ class ConversationService:
             if not await self._people.exists(other):
                 raise
         await Conversation.open_direct(user_id, other)
+        join = (channels.conversation(conversation_id), 0)
+        self._fanout.deliver(Delivery((channels.user(user_id), channels.user(other)), join=join))
         return await self.place(user_id, conversation_id)
 
     def direct_id(self, one: Id, other: Id) -> Id:
