@@ -21,6 +21,8 @@ LONGEST_TRACE = 8192
 LINES_A_MINUTE = 1000
 ALIKE_A_MINUTE = 100
 SUPPRESSED = "log_lines_suppressed"
+_KINDS = 100
+"""Kinds of suppressed lines that are counted apart."""
 
 _SECRET_NAMES = re.compile(
     r"passw|token|authori[sz]ation|secret|refresh|cookie|credential|e_?mail|api_?key|signature|jwt",
@@ -153,10 +155,11 @@ class BoundedHandler(logging.StreamHandler[TextIO]):
         if monotonic() >= self._until:
             self._turn()
         kind = _kind(record)
-        self._seen[kind] += 1
-        if self._seen[kind] > self._alike or self._written >= self._most - 1:
-            self._left_out[kind if len(self._left_out) < 100 else "…"] += 1
+        if self._written >= self._most - 1 or self._seen[kind] >= self._alike:
+            known = kind in self._left_out or len(self._left_out) < _KINDS
+            self._left_out[kind if known else "others"] += 1
             return
+        self._seen[kind] += 1
         self._written += 1
         super().emit(record)
 

@@ -5,7 +5,14 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
-from pydantic import AfterValidator, Field, StringConstraints, computed_field, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    StringConstraints,
+    computed_field,
+    model_validator,
+)
 
 from common.ids import Id
 from realtime.channels import Wire
@@ -50,6 +57,11 @@ def _picture(text: str) -> str:
     return text
 
 
+def _year(value: object) -> object:
+    """Some apps send the year as a number."""
+    return str(value) if type(value) is int else value
+
+
 def _skill_name(text: str) -> str:
     if "." in text or text.startswith("$"):
         raise ValueError("has no dot and does not begin with $")
@@ -62,7 +74,7 @@ SkillName = Annotated[Tag, AfterValidator(_skill_name)]
 Interests = Annotated[list[Tag], Field(max_length=30)]
 Skills = Annotated[dict[SkillName, Skill], Field(max_length=30)]
 Radius = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False)]
-Year = Annotated[Line, Field(coerce_numbers_to_str=True, max_length=20)]
+Year = Annotated[Line, BeforeValidator(_year), Field(max_length=20)]
 
 
 class SettingsOut(Wire):

@@ -1,0 +1,139 @@
+"""The command line, run as people run it."""
+
+import asyncio
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from documents.accounts import User
+from documents.rows import rows
+from tests.accounts import PASSWORD, log_in, new_handle, post
+from tests.clients import Http
+from tests.conftest import SECRET, MakeSettings, Node, StartNode
+
+
+@dataclass
+class Done:
+    code: int
+    out: str
+    err: str
+
+
+Run = Callable[..., Awaitable[Done]]
+
+
+@pytest.fixture
+def run(plaza: Node, tmp_path: Path) -> Run:
+    """Run `python -m realtime …` on the database of the tests."""
+    settings = plaza.services.settings
+    assert settings.mongo_url is not None
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "PLAZA_ENVIRONMENT": "test",
+        "PLAZA_DATA_DIR": str(tmp_path),
+        "PLAZA_MONGO_URL": settings.mongo_url.get_secret_value(),
+        "PLAZA_DATABASE": rows(User).database.name,
+        "PLAZA_JWT_SECRET": SECRET,
+        "PLAZA_ACCOUNTS__BCRYPT_COST": "4",
+        "NO_COLOR": "1",
+    }
+
+    async def ran(*arguments: str, given: str = "", **changes: str) -> Done:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "realtime", *arguments),
+            env={**environment, **changes},
+            cwd=tmp_path,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        out, err = await asyncio.wait_for(process.communicate(given.encode()), 60)
+        return Done(process.returncode or 0, out.decode(), err.decode())
+
+    return ran
+
+
+async def test_settings_are_shown_without_secrets(run: Run) -> None:
+    done = await run("check", PLAZA_LIMITS__USER_PER_MINUTE="77", PLAZA_SMTP__PASSWORD="the canary")
+    assert done.code == 0
+    assert "PLAZA_LIMITS__USER_PER_MINUTE=77\n" in done.out
+    assert "PLAZA_JWT_SECRET=***\n" in done.out
+    assert "PLAZA_SMTP__PASSWORD=***\n" in done.out
+    assert SECRET not in done.out
+    assert "canary" not in done.out
+    assert "mongodb://" not in done.out
+
+
+async def test_each_problem_of_the_settings_is_one_line(run: Run) -> None:
+    done = await run("check", PLAZA_PORT="99999", PLAZA_LIMITS__MAILBOX="none", PLAZA_LOG_LEVEL="loud")
+    assert done.code == 1
+    names = [line.partition(":")[0] for line in done.err.splitlines()]
+    assert sorted(names) == ["PLAZA_LIMITS__MAILBOX", "PLAZA_LOG_LEVEL", "PLAZA_PORT"]
+
+
+async def test_production_does_not_start_without_a_proper_secret(run: Run) -> None:
+    for secret in ("", "short"):
+        done = await run("serve", PLAZA_ENVIRONMENT="production", PLAZA_JWT_SECRET=secret)
+        assert done.code == 1
+        assert "PLAZA_JWT_SECRET" in done.err
+        assert len(done.err.splitlines()) == 1
+
+
+async def test_the_first_administrator_is_made_here(run: Run, plaza: Node) -> None:
+    name = new_handle("boss")
+
+    done = await run(
+        "admin", "create", "--username", name, "--email", f"{name}@example.org", "--random-password"
+    )
+
+    password = re.search(r"^password: (\S+)$", done.out, re.MULTILINE)
+    assert password is not None, done.err
+    logged_in = await log_in(plaza.url, f"{name}@example.org", password[1])
+    assert logged_in.data["user"]["is_admin"] is True
+    async with Http(plaza.url, logged_in.body["token"]) as http:
+        assert (await http.get("/api/admin/users")).status == 200
+
+
+async def test_a_password_comes_from_the_input_and_is_checked(run: Run, plaza: Node) -> None:
+    name = new_handle("boss")
+    create = ("admin", "create", "--username", name, "--password-stdin")
+
+    refused = await run(*create, given="short\n")
+    made = await run(*create, given=f"{PASSWORD}\n")
+    again = await run(*create, given=f"{PASSWORD}\n")
+    unasked = await run("admin", "create", "--username", name)
+
+    assert (refused.code, made.code, again.code, unasked.code) == (1, 0, 1, 1)
+    assert refused.err.startswith("password: ")
+    assert again.err.count("\n") == 1
+    assert PASSWORD not in made.out
+    assert (await log_in(plaza.url, name, PASSWORD)).status == 200
+
+
+async def test_accounts_are_listed_and_decided_on(
+    run: Run, start_node: StartNode, make_settings: MakeSettings
+) -> None:
+    careful = await start_node(make_settings(accounts={"approval_required": True}))
+    first, second = new_handle("first"), new_handle("second")
+    for username in (first, second):
+        await post(careful.url, "/api/auth/register", {"username": username, "password": PASSWORD})
+
+    pending = await run("users", "list", "--pending")
+    approved = await run("users", "approve", first.upper())
+    rejected = await run("users", "reject", second)
+    again = await run("users", "approve", second)
+    nobody = await run("users", "approve", "nobody-at-all")
+
+    assert first in pending.out
+    assert second in pending.out
+    assert approved.out == f"{first} is active\n"
+    assert rejected.out == f"{second} is rejected\n"
+    assert (again.code, nobody.code) == (1, 1)
+    assert (await log_in(careful.url, first, PASSWORD)).status == 200
+    assert (await log_in(careful.url, second, PASSWORD)).code == "account_rejected"
