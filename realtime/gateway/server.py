@@ -80,7 +80,7 @@ class Gateway:
         self._actors, self._local = actors, local
         self.hooks: Sequence[Hook] = ()
         self.hit: Callable[[str], Verdict] | None = None
-        self.server = SocketServer(settings, self, self.allows)
+        self.server = SocketServer(settings, self)
         self._sessions: dict[str, Session] = {}
         self._by_user: dict[str, list[Session]] = {}
         self._anonymous: Counter[str] = Counter()
