@@ -24,7 +24,7 @@ Budget = Literal["public", "user", "upload"]
 
 WINDOW = 60.0
 SYNC = 0.2
-HURRY = 0.05
+HURRY = 0.02
 """A key that used this share of its limit since the last exchange does not wait for the next."""
 BATCH = 500
 MAX_KEYS = 50_000
@@ -131,6 +131,10 @@ class RateLimits:
         if count.unsent >= limit * HURRY:
             self._hurry.set()
         return Verdict(True, limit, int(limit - weighted - cost), WINDOW - passed, 0.0)
+
+    def __len__(self) -> int:
+        """How many keys are remembered."""
+        return sum(len(counts) for counts in self._counts.values())
 
     def _new(self, budget: str, key: str, window: int) -> _Count:
         counts = self._counts[budget]
