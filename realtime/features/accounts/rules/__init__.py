@@ -1,1 +1,1 @@
-"""What accounts allow: names, standing, points, and how people are found by words."""
+"""What accounts allow: who may take part, and what earns points."""

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Literal
 
+from realtime.features.accounts.schemas.users import Tier
+
 Kind = Literal[
     "visit", "message", "friend", "post", "comment", "room", "event_hosted", "event_attended", "rating"
 ]
-Tier = Literal["Bronze", "Silver", "Gold", "Platinum"]
 
 
 @dataclass(frozen=True, slots=True)

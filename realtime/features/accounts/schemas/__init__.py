@@ -1,1 +1,1 @@
-"""The shapes of accounts, and what accounts need of other features."""
+"""The shapes of accounts, what their names and texts may be, and what accounts need of other features."""

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, ConfigDict, EmailStr, Field
 
 from documents.accounts import Window
 from realtime.channels import Wire
-from realtime.features.accounts.rules import handles, words
+from realtime.features.accounts.schemas import handles, words
 
 T = TypeVar("T")
 

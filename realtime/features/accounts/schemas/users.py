@@ -16,10 +16,10 @@ from pydantic import (
 
 from common.ids import Id
 from realtime.channels import Wire
-from realtime.features.accounts.rules.points import Tier
 from realtime.features.accounts.schemas.common import Handle, Line, Name, Paragraph, Tag
 
 Privacy = Literal["public", "friends", "private"]
+Tier = Literal["Bronze", "Silver", "Gold", "Platinum"]
 Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
 Relation = Literal["self", "none", "friends", "request_sent", "request_received"]
 

@@ -11,8 +11,8 @@ from common.settings import Settings
 from common.tokens import AccessTokens, Succession
 from documents.accounts import AdminAudit, User
 from realtime.fanout import Fanout
-from realtime.features.accounts.rules import handles, words
 from realtime.features.accounts.rules.standing import require_active
+from realtime.features.accounts.schemas import handles, words
 from realtime.features.accounts.schemas.admin import AdminIn
 from realtime.features.accounts.schemas.auth import (
     ChangePasswordIn,

@@ -6,7 +6,7 @@ from datetime import datetime
 from common.errors import Conflict
 from common.ids import Id
 from documents.accounts import AdminAudit, Decision, User, Window
-from realtime.features.accounts.rules import handles
+from realtime.features.accounts.schemas import handles
 from realtime.features.accounts.schemas.admin import AdminUserOut
 from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.service import views

@@ -6,7 +6,7 @@ from datetime import datetime
 from common.errors import NotFound
 from common.ids import Id
 from documents.accounts import User
-from realtime.features.accounts.rules import handles
+from realtime.features.accounts.schemas import handles
 
 
 class UserNotFound(NotFound):

@@ -9,7 +9,7 @@ from common.clock import now
 from common.errors import Conflict, Forbidden, Invalid
 from common.ids import Id
 from documents.accounts import Privacy, User, Window
-from realtime.features.accounts.rules import handles, words
+from realtime.features.accounts.schemas import handles, words
 from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.schemas.users import (
     MeOut,

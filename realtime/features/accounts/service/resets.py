@@ -18,7 +18,7 @@ from common.passwords import Passwords
 from common.settings import Settings
 from common.tokens import RESET, InvalidToken, digest, new_token, require_kind
 from documents.accounts import LoginFailures, PasswordReset, User
-from realtime.features.accounts.rules import handles
+from realtime.features.accounts.schemas import handles
 from realtime.features.accounts.schemas.auth import ForgotIn, ResetIn
 from realtime.features.accounts.service.backoff import Backoff
 from realtime.features.accounts.service.sessions import Sessions
