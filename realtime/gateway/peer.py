@@ -35,6 +35,10 @@ class SessionSocket:
     def __init__(self, socket: EngineSocket) -> None:
         self._socket = socket
 
+    @property
+    def transport(self) -> str:
+        return self._socket.transport
+
     def send(self, packet: Packet, *, ephemeral: bool = False) -> None:
         self._socket.write(packet, ephemeral=ephemeral)
 

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, Protocol, cast
 
 import structlog
@@ -82,6 +83,8 @@ class Gateway:
         self.hit: Callable[[str], Verdict] | None = None
         self.server = SocketServer(settings, self)
         self._sessions: dict[str, Session] = {}
+        for transport in ("websocket", "polling"):
+            metrics.connections.labels(transport).set_function(partial(self._count, transport))
         self._by_user: dict[str, list[Session]] = {}
         self._anonymous: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -96,6 +99,9 @@ class Gateway:
     def allows(self, origin: str) -> bool:
         """Whether a browser page of `origin` may talk to us."""
         return origin in self._settings.allowed_origins or origin == self._settings.public_url.rstrip("/")
+
+    def _count(self, transport: str) -> float:
+        return sum(session.socket.transport == transport for session in self._sessions.values())
 
     # -- HTTP
 
@@ -149,7 +155,6 @@ class Gateway:
             self._no_longer_anonymous(socket)
         elif session.is_open:
             session.is_open = False
-            metrics.connections.labels(socket.transport).dec()
             log.info("socket_closed", session_id=session.id, reason=reason)
             self._forget(session)
             self._spawn(self._leave(session))
@@ -167,6 +172,7 @@ class Gateway:
         peer.work = self._spawn(self._authenticate(peer, token))
 
     async def _authenticate(self, peer: Peer, token: str) -> None:
+        session: Session | None = None
         try:
             async with asyncio.timeout(self._settings.timeouts.command):
                 identity = await self._authenticator.authenticate(token)
@@ -174,14 +180,14 @@ class Gateway:
                 self._admit(session)
                 for hook in self.hooks:
                     await hook.opened(session)
+            if not peer.socket.closed:
+                self._open(peer, session)
         except Exception as error:
             self._refuse_connect(peer, error)
-            return
-        if peer.socket.closed:
-            self._forget(session)
-            await self._leave(session)
-            return
-        self._open(peer, session)
+        finally:  # also when the socket went away meanwhile and this was cancelled
+            if session is not None and peer.session is not session:
+                self._forget(session)
+                self._spawn(self._leave(session))
 
     def _admit(self, session: Session) -> None:
         """From here on the session can be found: by sign-out, by its user's channel, by its own actor."""
@@ -199,7 +205,6 @@ class Gateway:
         self._no_longer_anonymous(peer.socket)
         session.on_extend = lambda: self._watch_expiry(peer, session)
         self._watch_expiry(peer, session)
-        metrics.connections.labels(peer.socket.transport).inc()
         log.info("socket_opened", session_id=session.id, user_id=session.user_id)
         peer.socket.write(connected_packet(session.id))
 

@@ -29,6 +29,11 @@ class Authenticator(Protocol):
 class Socket(Protocol):
     """The transport below a session."""
 
+    @property
+    def transport(self) -> str:
+        """`websocket` or `polling`."""
+        ...
+
     def send(self, packet: Packet, *, ephemeral: bool = False) -> None: ...
 
     def close(self, reason: str) -> None: ...

@@ -372,3 +372,50 @@ async def test_draining_tells_everyone_and_takes_no_new_sockets(
     for person in (ann, other):
         await person.leave()
     assert isinstance(device, Device)
+
+
+async def test_a_socket_that_goes_while_it_connects_leaves_nothing_behind(
+    plaza: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway, entered, gate = plaza.services.gateway, asyncio.Event(), asyncio.Event()
+
+    class Slow:
+        async def opened(self, session: object) -> None:
+            entered.set()
+            await gate.wait()
+
+        async def closed(self, session: object) -> None:
+            gate.set()
+
+    monkeypatch.setattr(gateway, "hooks", (*gateway.hooks, Slow()))
+    async with RawSocket(plaza.url) as socket:
+        await socket.hear()
+        await socket.say("40" + json.dumps({"token": ann.token}))
+        await entered.wait()
+        assert plaza.services.local.listeners(f"user:{ann.id}")
+
+    await asyncio.wait_for(gate.wait(), 5)
+    assert not plaza.services.local.listeners(f"user:{ann.id}")
+    assert all(session.user_id != ann.id for session in gateway.sessions)
+
+
+async def test_a_connect_that_fails_halfway_leaves_nothing_behind(
+    plaza: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = plaza.services.gateway
+
+    class Broken:
+        async def opened(self, session: object) -> None:
+            raise RuntimeError("the secret inside")
+
+        async def closed(self, session: object) -> None:
+            return None
+
+    monkeypatch.setattr(gateway, "hooks", (*gateway.hooks, Broken()))
+    async with RawSocket(plaza.url) as socket:
+        refusal = await socket.open(ann.token)
+        assert "internal" in refusal
+        assert "secret" not in refusal
+        await socket.closed(2.0)
+    assert not plaza.services.local.listeners(f"user:{ann.id}")
+    assert all(session.user_id != ann.id for session in gateway.sessions)
