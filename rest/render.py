@@ -7,6 +7,8 @@ from importlib import resources
 from string import Template
 from typing import Any, cast
 
+import orjson
+
 from common.errors import AppError
 from common.ids import UUID_PATTERN
 from realtime.channels import Publication
@@ -178,7 +180,7 @@ def _type(schema: Json) -> str:
             return " or ".join(_type(one) for one in schema[several])
     if "const" in schema or "enum" in schema:
         values: list[Any] = schema.get("enum", [schema.get("const")])
-        return " or ".join(f"<code>{escape(repr(value))}</code>" for value in values)
+        return " or ".join(f"<code>{escape(orjson.dumps(value).decode())}</code>" for value in values)
     bounds = [text.format(schema[name]) for name, text in _BOUNDS.items() if name in schema]
     return ", ".join([_plain_type(schema), *bounds])
 
