@@ -35,10 +35,10 @@ class Presence(Document):
         """Begin to hide; False when that was so before."""
         change = {"$set": {"hidden_since": at}, "$max": {"last_seen": at}}
         try:
-            result = await rows(cls).update_one({"_id": user, "hidden_since": None}, change, upsert=True)
-        except DuplicateKeyError:
+            await rows(cls).update_one({"_id": user, "hidden_since": None}, change, upsert=True)
+        except DuplicateKeyError:  # the one there is hides
             return False
-        return result.modified_count == 1 or result.upserted_id is not None
+        return True
 
     @classmethod
     async def show(cls, user: Id) -> datetime | None:

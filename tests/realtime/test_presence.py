@@ -302,19 +302,21 @@ async def test_hiding_many_times_at_once_is_told_once(ann: Person, bob: Person) 
 async def test_when_somebody_was_last_seen_outlives_the_server(
     make_settings: MakeSettings, start_node: StartNode, plaza: Node, join: SignUp
 ) -> None:
-    ann, bob = await join("ann"), await join("bob")
-    await ann.befriend(bob)
+    ann, bob, hidden = await join("ann"), await join("bob"), await join("hidden")
+    for friend in (ann, hidden):
+        await friend.befriend(bob)
     node = await start_node(make_settings())
     await ann.device(node.url)
+    await hidden.http.ask("PUT", "/api/presence", json={"mode": "invisible"})
+    await hidden.device(node.url)
     before = now()
 
     await node.server.stop()
     await node.services.presence.stop()
 
-    bobs = await bob.device(plaza.url)
-    state = (await states(bobs, ann))[ann.id]
-    assert state["online"] is False
-    assert moment(state["lastSeen"]) >= before
+    found = await states(await bob.device(plaza.url), ann, hidden)
+    assert [found[person.id]["online"] for person in (ann, hidden)] == [False, False]
+    assert moment(found[hidden.id]["lastSeen"]) < before <= moment(found[ann.id]["lastSeen"])
 
 
 # -- several nodes
@@ -358,6 +360,24 @@ async def test_who_moves_to_another_node_within_the_grace_period_was_never_away(
     await bobs.wait_for(OFFLINE)
 
     assert said_of(bobs, ann) == [ONLINE, OFFLINE]
+
+
+async def test_who_shows_themselves_on_another_node_in_time_was_never_hidden(
+    two_nodes: tuple[Node, Node], join: SignUp
+) -> None:
+    one, other = two_nodes
+    ann, bob, cyd = await join("ann", one.url), await join("bob", one.url), await join("cyd", one.url)
+    for friend in (ann, cyd):
+        await friend.befriend(bob)
+    bobs, anns = await bob.device(one.url), await ann.device(other.url)
+    await bobs.wait_for(ONLINE)
+
+    for _ in range(3):
+        await ann.http.ask("PUT", "/api/presence", json={"mode": "invisible"})
+        await anns.call("presence_set", {"mode": "visible"})
+    await hears_of_something_later(bobs, cyd)
+
+    assert said_of(bobs, ann) == [ONLINE]
 
 
 async def test_people_of_a_node_that_stops_go_offline_unless_they_come_back_elsewhere(

@@ -257,10 +257,14 @@ async def test_while_redis_is_away_everyone_is_answered_and_nobody_is_taken_offl
         assert time.monotonic() - started < 4
         while time.monotonic() < started + 2 * LEASE:
             await asyncio.sleep(BEAT)
+        await other.crash()
     finally:
         os.kill(engine.redis_pid, signal.SIGCONT)
 
     await eventually(lambda: one.told_back == [late])
+    returned = time.monotonic()
+    await eventually(lambda: time.monotonic() > returned + 1.5 * BEAT)  # the others may be a little later
+    await other.wake_up()
     await eventually(lambda: other.sees(late, ann))
     assert await one.leaves(ann) is Left.LAST
     await settled(one, other)
