@@ -61,6 +61,13 @@ class RawSocket:
                 return json.loads(heard[2:])[1]
         raise AssertionError("the socket was closed")
 
+    def write_bytes(self, data: bytes) -> None:
+        """Write to the connection below the protocol."""
+        connection = self.ws._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.write(data)
+
     def stop_reading(self) -> None:
         """Stall: the kernel's buffer fills, then the server's."""
         connection = self.ws._response.connection

@@ -302,7 +302,7 @@ async def test_long_polling_and_its_upgrade_carry_a_conversation(
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
-        ("\x1e".join(["2"] * 17), {}, 400),
+        ("\x1e".join(["2"] * 501), {}, 400),
         ("4" + "x" * 70_000, {}, 400),
         ("42" + SYNC, {"Content-Encoding": "gzip"}, 400),
         ("b!!!notbase64", {}, 400),
@@ -419,3 +419,27 @@ async def test_a_connect_that_fails_halfway_leaves_nothing_behind(
         await socket.closed(2.0)
     assert not plaza.services.local.listeners(f"user:{ann.id}")
     assert all(session.user_id != ann.id for session in gateway.sessions)
+
+
+async def test_a_compressed_frame_is_a_protocol_error(plaza: Node, ann: Person) -> None:
+    async with RawSocket(plaza.url) as socket:
+        await socket.open(ann.token)
+        socket.write_bytes(b"\xc1\x82\x00\x00\x00\x00xx")
+        assert await socket.closed() == 1002
+
+
+async def test_events_after_the_token_ran_out_are_refused(plaza: Node, ann: Person) -> None:
+    device = await ann.device()
+    session = next(one for one in plaza.services.gateway.sessions if one.user_id == ann.id)
+    session.identity = type(session.identity)(ann.id, ann.handle, session.login_id, time.time() - 1)
+
+    assert await device.refused("sync", {}) == "token_expired"
+
+
+async def test_a_room_is_joined_by_what_one_is_a_member_of_never_by_name(
+    plaza: Node, ann: Person, bob: Person
+) -> None:
+    device = await ann.device()
+    for body in ({"room": f"user:{bob.id}"}, {"conversationId": f"user:{bob.id}"}, {"friendId": "*"}, {}):
+        assert await device.refused("join_room", body) in {"unknown_field", "invalid_payload"}
+    assert all(one.user_id == bob.id for one in plaza.services.local.listeners(f"user:{bob.id}"))
