@@ -86,6 +86,16 @@ def test_no_sixty_seconds_hold_much_more_than_the_limit() -> None:
     assert len(allowed) >= 450
 
 
+def test_the_turn_of_a_minute_is_no_second_budget() -> None:
+    clock = Clock()
+    rates = budgets(clock, per_minute=100)
+    clock.now += 55
+    assert use(rates, 100) == 100
+    clock.now += 8
+
+    assert use(rates, 100) == 5
+
+
 def test_what_is_refused_does_not_count() -> None:
     clock = Clock()
     rates = budgets(clock, per_minute=10)

@@ -38,6 +38,12 @@ async def _bug(request: web.Request) -> web.Response:
     raise RuntimeError("the secret text of a bug")
 
 
+@docs(tags=["test"], summary="Private, and does not look who asks")
+@response_schema(None)
+async def _private(request: web.Request) -> web.Response:
+    return web.Response(text="a secret")
+
+
 @docs(tags=["test"], summary="Waits", public=True)
 @response_schema(None)
 async def _forever(request: web.Request) -> web.Response:
@@ -53,10 +59,10 @@ async def _gone(request: web.Request) -> web.Response:
 
 @pytest.fixture
 async def workshop(start_node: StartNode, make_settings: MakeSettings) -> AsyncIterator[Http]:
-    """A node with three more routes: one has a bug, one never ends, one raises the library's own error."""
+    """A node with more routes: one has a bug, one never ends, one raises the library's own error…"""
     node = await start_node(make_settings(timeouts={"request": 0.5}))
     app = build_app(node.services, add_rest)
-    for name, handler in (("bug", _bug), ("forever", _forever), ("gone", _gone)):
+    for name, handler in (("bug", _bug), ("private", _private), ("forever", _forever), ("gone", _gone)):
         app.router.add_get(f"/api/{name}", handler)
     runner = Runner(app, access_log=None)
     await runner.setup()
@@ -176,6 +182,10 @@ async def test_a_private_route_wants_a_token(http: Http) -> None:
         reply = await http.get("/api/auth/me", headers=headers)
         assert reply.status == 401
         assert reply.headers["WWW-Authenticate"] == "Bearer"
+
+
+async def test_a_private_route_is_private_even_if_it_does_not_look_who_asks(workshop: Http) -> None:
+    assert (await workshop.get("/api/private")).code == "unauthenticated"
 
 
 async def test_a_token_does_not_travel_in_the_address(ann: Person) -> None:
