@@ -28,6 +28,7 @@ from common.settings import Settings
 from realtime.fanout.packets import Packet, frame_of
 
 PROBE_SECONDS = 10.0
+PROBED_POLL_SECONDS = 0.1
 POST_SECONDS = 15.0
 UNSENT_BYTES = 131_072
 EPHEMERAL_SHARE = 8
@@ -35,6 +36,12 @@ EPHEMERAL_SHARE = 8
 
 _PING = frame_of(b"2")
 _CLOSE = frame_of(b"1")
+
+
+class _Payload(payload.Payload):
+    """What one POST carries. Clients put everything they have to say into it, up to `maxPayload` bytes."""
+
+    max_decode_packets = 500
 
 
 class Receiver(Protocol):
@@ -64,6 +71,7 @@ class EngineSocket(async_socket.AsyncSocket):
         self._ws: web.WebSocketResponse | None = None
         self._wire: asyncio.Transport | None = None
         self._heartbeat: asyncio.TimerHandle | None = None
+        self._probed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     # -- sending
@@ -148,14 +156,14 @@ class EngineSocket(async_socket.AsyncSocket):
             raise exceptions.UnknownPacketError
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
-        """Take in a long-polling POST: a declared length, at most 16 packets, all of it in time."""
+        """Take in a long-polling POST: a declared length, a bounded number of packets, all of it in time."""
         length = int(environ.get("CONTENT_LENGTH", "-1"))
         if not 0 < length <= self.server.max_http_buffer_size:
             raise exceptions.ContentTooLongError
         try:
             async with asyncio.timeout(POST_SECONDS):
                 body = await environ["wsgi.input"].readexactly(length)
-            packets = payload.Payload(encoded_payload=body.decode()).packets
+            packets = _Payload(encoded_payload=body.decode()).packets
         except (asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
             raise exceptions.UnknownPacketError from error
         for pkt in packets:
@@ -174,19 +182,32 @@ class EngineSocket(async_socket.AsyncSocket):
             await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
 
     async def _upgrade(self, ws: "_WebSocket") -> bool:
-        """The probe of Engine.IO v4: `2probe`, `3probe`, then `5`; polling goes on if it fails."""
-        self.upgrading = True
+        """The probe of Engine.IO v4: `2probe`, `3probe`, then `5`.
+
+        Polling goes on meanwhile, since many a proxy opens WebSockets and then swallows what they carry.
+        """
         try:
             async with asyncio.timeout(PROBE_SECONDS):
                 if await ws.wait() != "2probe":
                     return False
+                self._probed = True
                 await ws.send("3probe")
-                self.queue.put_nowait(engine_packets.Packet(engine_packets.NOOP))
-                return await ws.wait() == "5" and not self.closed
+                self._end_poll()
+                return await ws.wait() == "5" and not self.closed and not self.upgraded
         except (OSError, TimeoutError):
             return False
         finally:
-            self.upgrading = False
+            self._probed = False
+
+    async def poll(self) -> list[engine_packets.Packet]:
+        """Wait for packets; not for long once a probe was answered: then the upgrade waits for this."""
+        if self._probed:
+            asyncio.get_running_loop().call_later(PROBED_POLL_SECONDS, self._end_poll)
+        return await super().poll()
+
+    def _end_poll(self) -> None:
+        if self._probed and self.queue.empty():
+            self.queue.put_nowait(engine_packets.Packet(engine_packets.NOOP))
 
     def _attach(self, ws: "_WebSocket") -> None:
         """Take the connection over; what was queued for polling goes first."""
@@ -228,7 +249,8 @@ class EngineSocket(async_socket.AsyncSocket):
         goodbye = reason not in ("slow_consumer", self.server.reason.PING_TIMEOUT)
         self.peer_gone(reason)
         if self._ws is None or self._wire is None:
-            if goodbye:
+            if goodbye and self.queue.empty():
+                # Clients act on CLOSE before what stands in front of it; without it the next poll is refused.
                 self.queue.put_nowait(engine_packets.Packet(engine_packets.CLOSE))
             self.queue.put_nowait(None)
         elif goodbye:
