@@ -134,12 +134,16 @@ def as_app_error(error: BaseException) -> AppError:
     return Internal()
 
 
+def _said(kind: str, message: str) -> str:
+    return "unknown_field" if kind == "extra_forbidden" else message.removeprefix("Value error, ")[:MAX_TEXT]
+
+
 def invalid_from_pydantic(error: ValidationError) -> Invalid:
     """One entry for each field; `unknown_field` is said for fields nobody asked for."""
     fields = [
         FieldError(
             ".".join(str(part) for part in item["loc"]) or "body",
-            "unknown_field" if item["type"] == "extra_forbidden" else str(item["msg"])[:MAX_TEXT],
+            _said(item["type"], item["msg"]),
         )
         for item in error.errors(include_url=False, include_context=False, include_input=False)
     ]

@@ -19,6 +19,9 @@ Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
 Standing = Literal["active", "pending", "rejected", "banned"]
 Decision = Literal["approve", "reject"]
 
+COUNTED = 10_000
+"""A longer list says that it is this long: counting has to end."""
+
 _CALLER = {"is_approved": 1, "rejected": 1, "is_banned": 1, "is_admin": 1, "handle": 1}
 _UNDECIDED: Raw = {"is_approved": False, "rejected": False}
 
@@ -205,13 +208,11 @@ class User(Document):
     async def search(
         cls, grams: Sequence[str], words: Sequence[str], hidden: Iterable[Id], window: "Window"
     ) -> "Listed":
-        """Active people whose text holds every word, by handle; and how many there are."""
-        where: Raw = {
-            "search_grams": {"$all": list(grams)},
-            "_id": {"$nin": list(hidden)},
-            "$expr": {"$and": [{"$gte": [{"$indexOfCP": ["$search_text", word]}, 0]} for word in words]},
-            **_ACTIVE,
-        }
+        """Active people who have all `grams` and whose text holds every one of `words`, by handle."""
+        held: list[Raw] = [{"$gte": [{"$indexOfCP": ["$search_text", word]}, 0]} for word in words]
+        where: Raw = {"search_grams": {"$all": list(grams)}, "_id": {"$nin": list(hidden)}, **_ACTIVE}
+        if held:
+            where["$expr"] = {"$and": held}
         return await cls._page(where, [("handle_key", ASCENDING)], window)
 
     @classmethod
@@ -225,7 +226,7 @@ class User(Document):
     @classmethod
     async def _page(cls, where: Raw, order: list[tuple[str, int]], window: "Window") -> "Listed":
         users = rows(cls)
-        total = await users.count_documents(where)
+        total = await users.count_documents(where, limit=COUNTED)
         rest = {"$and": [where, _behind(order, window.after)]} if window.after else where
         cursor = users.find(rest).sort(order).skip(0 if window.after else window.skip)
         found = [cls.model_validate(raw) async for raw in cursor.limit(window.limit + 1)]

@@ -75,13 +75,15 @@ def searchable(texts: Iterable[str]) -> tuple[str, list[str]]:
 
 
 def wanted(query: str) -> tuple[list[str], list[str]]:
-    """The words a query looks for, and the grams that whoever has them must have."""
-    words = words_of(query[:LONGEST_QUERY])[:MOST_WORDS]
+    """The grams that whoever fits a query must have, and the words that grams alone do not prove."""
     grams: dict[str, None] = {}
-    for word in words:
-        for run, dense in _runs(word):
-            grams.update(dict.fromkeys(_query_grams(run, dense=dense)))
-    return words, list(grams)
+    unproven: list[str] = []
+    for word in words_of(query[:LONGEST_QUERY])[:MOST_WORDS]:
+        its = [gram for run, dense in _runs(word) for gram in _query_grams(run, dense=dense)]
+        grams.update(dict.fromkeys(its))
+        if len(its) > 1:
+            unproven.append(word)
+    return list(grams), unproven
 
 
 def _runs(word: str) -> Iterator[tuple[str, bool]]:

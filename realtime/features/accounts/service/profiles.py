@@ -94,11 +94,11 @@ class ProfileService:
 
     async def search(self, viewer: Id, query: str, window: Window) -> Rows[UserCard]:
         """People whose name, handle or public interests hold every word of the query, by handle."""
-        found_words, grams = words.wanted(query)
-        if not found_words:
+        grams, unproven = words.wanted(query)
+        if not grams:
             return Rows([], 0, None)
         hidden = await self._relations.hidden_ids(viewer)
-        found = await User.search(grams, found_words, hidden, window)
+        found = await User.search(grams, unproven, hidden, window)
         behind = (found.users[-1].handle_key,) if found.more else None
         return Rows([views.card(user) for user in found.users], found.total, behind)
 
