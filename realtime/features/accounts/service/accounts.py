@@ -2,6 +2,8 @@
 
 from datetime import datetime
 
+import structlog
+
 from common.clock import now
 from common.errors import Conflict, Forbidden, Invalid, Unauthenticated
 from common.ids import Id
@@ -31,6 +33,8 @@ from realtime.features.accounts.service.people import People
 from realtime.features.accounts.service.resets import PasswordResets
 from realtime.features.accounts.service.sessions import SessionEnded, Sessions
 from realtime.gateway.session import Identity
+
+log = structlog.get_logger(__name__)
 
 
 class AccountExists(Conflict):
@@ -124,10 +128,12 @@ class AccountService:
         async with self._backoff.attempt(account, device.address):
             right = await self._passwords.verify(body.password, user.password_hash if user else None)
             if user is None or not right:
+                log.info("login_failed", user_id=user.id if user else None, address=device.address)
                 raise InvalidCredentials
         require_active(user.standing)
         tokens = await self.sessions.open(user, device)
         await self._after_login(user, body.password)
+        log.info("logged_in", user_id=user.id, address=device.address)
         return LoggedInOut(user=views.me(user), **tokens.model_dump())
 
     async def _after_login(self, user: User, password: str) -> None:
@@ -189,6 +195,7 @@ class AccountService:
             raise WrongPassword
         await self.resets.close_all(user.id)
         await self.sessions.end_all(user.id, "password_changed", but=identity.login_id)
+        log.info("password_changed", user_id=user.id)
 
 
 def _new_user(handle: str, name: str, *, email: str | None = None, reserved: bool = False) -> User:

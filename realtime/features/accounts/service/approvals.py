@@ -3,6 +3,8 @@
 from dataclasses import replace
 from datetime import datetime
 
+import structlog
+
 from common.errors import Conflict
 from common.ids import Id
 from documents.accounts import AdminAudit, Decision, User, Window
@@ -12,6 +14,8 @@ from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.service import views
 from realtime.features.accounts.service.people import UserNotFound
 from realtime.features.accounts.service.sessions import Sessions
+
+log = structlog.get_logger(__name__)
 
 
 class AlreadyDecided(Conflict):
@@ -62,6 +66,7 @@ class ApprovalService:
             raise UserNotFound
         if outcome == "decided":
             raise AlreadyDecided
+        log.info("account_decided", actor=actor, user_id=user_id, decision=decision)
         self._sessions.forget_person(user_id)
         user = await User.find_by("_id", user_id)
         if user is None:

@@ -88,6 +88,7 @@ class PasswordResets:
         await self.close_all(user_id)
         await self._sessions.end_all(user_id, "password_reset")
         await self._backoff.forgive(user_id)
+        log.info("password_reset", user_id=user_id)
 
     async def close_all(self, user_id: Id) -> None:
         """Let no link sent to this person work any more."""
@@ -108,7 +109,7 @@ class PasswordResets:
         if user is None or user.email is None:
             return
         if await LoginFailures.count_one(f"reset:{user.id}", MAILS_AN_HOUR, _HOUR) is not None:
-            log.info("reset_mails_limited", user=user.id)
+            log.info("reset_mails_limited", user_id=user.id)
             return
         token = new_token(RESET)
         lifetime = self._settings.accounts.reset_lifetime

@@ -181,7 +181,7 @@ class Sessions:
 
     async def _end_reused(self, login_id: Id) -> None:
         if await self.end(login_id, "reuse_detected"):
-            log.warning("refresh_reuse_detected", login=login_id)
+            log.warning("refresh_reuse_detected", login_id=login_id)
             await AdminAudit.add("system", "refresh_reuse", login_id)
 
     def _tokens_out(self, user: User, login: LoginSession, refresh: str) -> TokensOut:
@@ -232,6 +232,7 @@ class Sessions:
 
     def _close(self, login_ids: Iterable[Id]) -> None:
         for login_id in login_ids:
+            log.info("login_ended", login_id=login_id)
             self._logins.forget(login_id)
             self._fanout.close(channels.session(login_id), "signed_out")
 
