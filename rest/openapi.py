@@ -154,7 +154,7 @@ def _responses(path: str, operation: Operation, schemas: Schemas) -> Json:
         str(status): {"description": answer.description, "content": _content(operation, answer, schemas)}
         for status, answer in sorted(operation.answers.items())
     }
-    statuses = {400, 404, 409, 422, 429, 500, 503}
+    statuses = {400, 404, 409, 422, 429, 431, 500, 503}
     if not operation.public:
         statuses |= {401, 403}
     if operation.body is not None:

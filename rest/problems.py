@@ -17,6 +17,7 @@ PROBLEMS = {
     415: "UnsupportedMediaType",
     422: "Invalid",
     429: "RateLimited",
+    431: "HeadersTooLarge",
     500: "Internal",
     503: "Unavailable",
 }
@@ -33,6 +34,7 @@ _TEXTS = {
     415: "Not a type we take.",
     422: "Does not fit; `errors` names the fields.",
     429: "A budget is used up; `Retry-After` says for how long.",
+    431: "The address or a header is too long.",
     500: "A bug of ours; quote the `request_id`.",
     503: "Busy or stopping; try again.",
 }

@@ -4,6 +4,7 @@
 
 import asyncio
 from http import HTTPStatus
+from typing import Any
 
 import orjson
 import structlog
@@ -16,6 +17,8 @@ log = structlog.get_logger(__name__)
 
 HEADERS_WITHIN = 20.0
 """Seconds a new connection has for the headers of its first request."""
+LONGEST_ADDRESS = 16_384
+"""Bytes of the first line: room for lists of ids in query strings."""
 
 
 class HeadersTooLarge(AppError):
@@ -80,6 +83,7 @@ class Runner(web.AppRunner):
 
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
+        options: dict[str, Any] = {**plain._kwargs, "max_line_size": LONGEST_ADDRESS}
         return _Server(
-            plain.request_handler, request_factory=plain.request_factory, loop=plain._loop, **plain._kwargs
+            plain.request_handler, request_factory=plain.request_factory, loop=plain._loop, **options
         )

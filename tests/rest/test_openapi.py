@@ -60,7 +60,7 @@ async def test_the_document_is_valid_and_complete(document: Any) -> None:
 async def test_every_operation_documents_its_refusals(document: Any) -> None:
     for path, operations in document["paths"].items():
         for method, operation in operations.items():
-            expected = {"400", "404", "409", "422", "429", "500", "503"}
+            expected = {"400", "404", "409", "422", "429", "431", "500", "503"}
             if operation["security"] == [{"bearer": []}]:
                 expected |= {"401", "403"}
             if "requestBody" in operation:
@@ -90,7 +90,7 @@ async def test_lists_document_their_pagination(document: Any) -> None:
 async def test_every_error_code_is_listed_with_the_status_it_comes_with(http: Http, document: Any) -> None:
     page = (await http.get("/docs/realtime")).body
     responses = " ".join(one["description"] for one in document["components"]["responses"].values())
-    said = {400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 500, 503}
+    said = {400, 401, 403, 404, 408, 409, 413, 415, 422, 429, 431, 500, 503}
 
     for code, kind in all_codes().items():
         assert f'id="error-{code}"' in page
