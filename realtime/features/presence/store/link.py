@@ -49,16 +49,18 @@ class Link:
         async with self._within_deadline():
             return await known(keys=[self._prefix + key for key in keys], args=args)
 
-    async def exist(self, users: Sequence[Id]) -> Mapping[Id, bool]:
-        """Whether these people are on any node; raises `Down`."""
+    async def exist(self, users: Sequence[Id]) -> tuple[Mapping[Id, bool], str]:
+        """Whether these people are on any node, and the epoch of the data that say so; raises `Down`."""
         async with self._turns:
             if not self.is_up:
                 raise Down
             async with self._within_deadline(), self._redis.pipeline(transaction=False) as pipe:
+                pipe.get(f"{self._prefix}epoch")
                 for user in users:
                     pipe.exists(f"{self._prefix}user:{user}")
-                answers = await pipe.execute()
-        return {user: bool(answer) for user, answer in zip(users, answers, strict=True)}
+                epoch, *answers = await pipe.execute()
+        found = {user: bool(answer) for user, answer in zip(users, answers, strict=True)}
+        return found, epoch.decode() if epoch else ""
 
     @asynccontextmanager
     async def _within_deadline(self) -> AsyncGenerator[None]:

@@ -119,12 +119,8 @@ class RedisPresence:
         """Those connected anywhere; while Redis is away or recovers, also those who were when last asked."""
         found = {user for user in user_ids if user in self._here}
         elsewhere = [user for user in user_ids if user not in found]
-        answers: Mapping[Id, bool]
-        try:
-            answers = await self._link.exist(elsewhere) if elsewhere else {}
-        except Down:
-            answers = {}
-        if self._is_settled:
+        answers, epoch = await self._ask(elsewhere)
+        if self._is_settled and epoch == self._epoch:
             self._remember(answers)
         else:
             found.update(user for user in elsewhere if self._known.get(user))
@@ -134,6 +130,12 @@ class RedisPresence:
         return frozenset(self._here)
 
     # -- what is known of the others
+
+    async def _ask(self, users: Sequence[Id]) -> tuple[Mapping[Id, bool], str]:
+        try:
+            return await self._link.exist(users)
+        except Down:
+            return {}, ""
 
     def _settle(self) -> None:
         """Give the other nodes time to say again who is with them."""
