@@ -1,0 +1,1 @@
+"""Load, chaos and benchmarks against real processes, through the doors clients use."""
