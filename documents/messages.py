@@ -52,6 +52,13 @@ class Message(Document):
         return await streams.head(rows(cls), "conversation", conversation, "seq")
 
     @classmethod
+    async def known(cls, pairs: Sequence[tuple[Id, str]]) -> list[tuple[Id, str]]:
+        """Those (sender, client id) pairs under which a message is stored."""
+        where = {"$or": [{"sender": sender, "client_id": client_id} for sender, client_id in pairs]}
+        found = rows(cls).find(where, {"sender": 1, "client_id": 1, "_id": 0})
+        return [(entry["sender"], entry["client_id"]) async for entry in found]
+
+    @classmethod
     async def of_client(cls, sender: Id, client_id: str) -> Self | None:
         return await cls.find_one({"sender": sender, "client_id": client_id})
 

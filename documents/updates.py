@@ -45,6 +45,13 @@ class Update(Document):
         return await streams.append(rows(cls), entries, "pos")
 
     @classmethod
+    async def known(cls, pairs: Sequence[tuple[Id, str]]) -> list[tuple[Id, str]]:
+        """Those (person, key) pairs under which an entry is stored."""
+        where = {"$or": [{"user": user, "key": key} for user, key in pairs]}
+        found = rows(cls).find(where, {"user": 1, "key": 1, "_id": 0})
+        return [(entry["user"], entry["key"]) async for entry in found]
+
+    @classmethod
     async def head(cls, user: Id) -> int:
         """The last position of a person's log."""
         return await streams.head(rows(cls), "user", user, "pos")

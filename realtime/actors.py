@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar, cast
 import structlog
 
 from common import metrics
-from common.errors import AppError, Internal, Overloaded, Unavailable
+from common.errors import Internal, Overloaded, Unavailable, as_app_error
 
 log = structlog.get_logger(__name__)
 
@@ -135,31 +135,37 @@ class Actors:
 
     async def work_off(self, cell: _Cell) -> None:
         """Handle what waits in a mailbox, one message after the other."""
-        loop = asyncio.get_running_loop()
-        while cell.mailbox:
-            message, reply = cell.mailbox.popleft()
-            if cell.actor is None:
-                cell.actor = self._factories[cell.kind](cell.key)
-                cell.actor._cell = cell  # pyright: ignore[reportPrivateUsage]  (the runtime binds its actors)
-            await self._handle(cell, cell.actor, message, reply)
-        cell.used = loop.time()
-        cell.worker = None
+        try:
+            while cell.mailbox:
+                await self._handle(cell, *cell.mailbox.popleft())
+        finally:
+            cell.used = asyncio.get_running_loop().time()
+            cell.worker = None
 
-    async def _handle(
-        self, cell: _Cell, actor: Actor, message: Ask[Any] | Tell, reply: asyncio.Future[Any] | None
-    ) -> None:
+    async def _handle(self, cell: _Cell, message: Ask[Any] | Tell, reply: asyncio.Future[Any] | None) -> None:
         try:
             async with asyncio.timeout(self._deadline):
-                answer = await actor.receive(message)
-        except (AppError, TimeoutError) as refusal:
-            _fail(reply, refusal)
-        except Exception as bug:
-            log.exception("actor_broke", kind=cell.kind, message=type(message).__name__)
-            metrics.actor_failures.labels(cell.kind).inc()
-            cell.actor = None
-            _fail(reply, Internal(), bug)
+                answer = await self._actor_of(cell).receive(message)
+        except Exception as error:
+            refusal = as_app_error(error)
+            if refusal.code == Internal.code:
+                await self._replace(cell, message)
+            _fail(reply, refusal, error)
         else:
             _answer(reply, answer)
+
+    def _actor_of(self, cell: _Cell) -> Actor:
+        if cell.actor is None:
+            cell.actor = self._factories[cell.kind](cell.key)
+            cell.actor._cell = cell  # pyright: ignore[reportPrivateUsage]  (the runtime binds its actors)
+        return cell.actor
+
+    async def _replace(self, cell: _Cell, message: Ask[Any] | Tell) -> None:
+        """An actor with a bug is stopped; the next message starts a new one."""
+        log.exception("actor_broke", kind=cell.kind, message=type(message).__name__)
+        metrics.actor_failures.labels(cell.kind).inc()
+        actor, cell.actor = cell.actor, None
+        await self._stop_actor(cell.kind, actor)
 
     async def forget(self, kind: str, key: str) -> None:
         """Stop an actor after what is already in its mailbox."""
@@ -176,13 +182,16 @@ class Actors:
         del self._cells[cell.kind, cell.key]
         metrics.actors.labels(cell.kind).dec()
         actor, cell.actor = cell.actor, None
+        await self._stop_actor(cell.kind, actor)
+
+    async def _stop_actor(self, kind: str, actor: Actor | None) -> None:
         if actor is None:
             return
         try:
             async with asyncio.timeout(self._deadline):
                 await actor.stopped()
         except Exception:
-            log.exception("actor_stop_failed", kind=cell.kind)
+            log.exception("actor_stop_failed", kind=kind)
 
     async def _forget_idle(self) -> None:
         while True:
@@ -211,7 +220,8 @@ def _fail(
     reply: asyncio.Future[Any] | None, error: BaseException, cause: BaseException | None = None
 ) -> None:
     if reply is not None and not reply.done():
-        error.__cause__ = cause
+        if error is not cause:
+            error.__cause__ = cause
         reply.set_exception(error)
 
 

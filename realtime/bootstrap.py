@@ -166,7 +166,8 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     bus = _bus(redis, node, settings, local)
     fanout = Fanout(local, bus)
     limits, timeouts, streams = settings.limits, settings.timeouts, settings.streams
-    actors = Actors(mailbox=limits.mailbox, deadline=timeouts.command)
+    # A little longer than a command may take, so that the command is the one to answer.
+    actors = Actors(mailbox=limits.mailbox, deadline=timeouts.command + 1.0)
     accounts = AccountService(
         settings,
         Passwords(settings.accounts.bcrypt_cost),

@@ -7,6 +7,7 @@ retries. Entries of one stream always go through the same worker, so one caller'
 """
 
 import asyncio
+import contextlib
 import time
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,7 @@ log = structlog.get_logger(__name__)
 
 MAX_HEADS = 100_000
 DEADLINE = 10.0
+MAX_CHECK_PAUSE = 5.0
 
 
 class KeyKnown(Conflict):
@@ -68,6 +70,14 @@ class StreamLog(Protocol):
 
     async def append(self, drafts: Sequence[Draft]) -> Collision | None:
         """Insert in order with the positions the drafts have."""
+        ...
+
+    async def known(self, drafts: Sequence[Draft]) -> set[str]:
+        """Those keys of the drafts that are stored already."""
+        ...
+
+    def hint(self, stream: Id, position: int) -> None:
+        """Entries up to `position` are stored, and some of them may never have been said."""
         ...
 
 
@@ -123,6 +133,8 @@ class _Worker:
         self._heads: OrderedDict[Id, int] = OrderedDict()
         self._keys: dict[str, Draft] = {}
         self._task: asyncio.Task[None] | None = None
+        self._unsure: set[Id] = set()
+        self._checker: asyncio.Task[None] | None = None
 
     def put(self, draft: Draft) -> None:
         if len(self._waiting) >= self._most:
@@ -155,6 +167,8 @@ class _Worker:
     async def stop(self, seconds: float) -> None:
         if self._task is not None:
             await asyncio.wait([self._task], timeout=seconds)
+        if self._checker is not None:
+            self._checker.cancel()
 
     async def _work(self) -> None:
         while self._waiting:
@@ -175,6 +189,21 @@ class _Worker:
         for draft in batch:
             self._heads.pop(draft.stream, None)
             draft.fail(problem)
+        self._unsure |= {draft.stream for draft in batch}
+        if self._checker is None:
+            self._checker = asyncio.get_running_loop().create_task(self._check_unsure())
+
+    async def _check_unsure(self) -> None:
+        """What was stored although its insert seemed to fail has not been said: see to it when we can."""
+        pause = 0.1
+        while self._unsure:
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, MAX_CHECK_PAUSE)
+            with contextlib.suppress(Exception):
+                for stream in tuple(self._unsure):
+                    self._target.hint(stream, await self._target.head(stream))
+                    self._unsure.discard(stream)
+        self._checker = None
 
     async def _commit(self, batch: list[Draft]) -> None:
         started = time.perf_counter()
@@ -189,11 +218,22 @@ class _Worker:
                 metrics.commit_collisions.labels(self._target.name).inc()
                 refused = batch[0]
                 if collision.taken == "key":
-                    refused.fail(KeyKnown())
-                    batch = batch[1:]
+                    batch = await self._without_known(batch)
                 else:
                     self._heads.pop(refused.stream, None)
         metrics.commit_seconds.labels(self._target.name).observe(time.perf_counter() - started)
+
+    async def _without_known(self, batch: list[Draft]) -> list[Draft]:
+        """Answer every retry in the batch at once, so that many of them cost no more than one."""
+        known = await self._target.known(batch)
+        batch[0].fail(KeyKnown())
+        rest: list[Draft] = []
+        for draft in batch[1:]:
+            if draft.key is not None and draft.key in known:
+                draft.fail(KeyKnown())
+            else:
+                rest.append(draft)
+        return rest
 
     async def _number(self, batch: Sequence[Draft]) -> None:
         unknown = {draft.stream for draft in batch} - self._heads.keys()

@@ -68,7 +68,7 @@ class RedisBus:
         self._drained.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at: float | None = None
-        self._owes_heal = False
+        self._owes_heal = self._wants_heal = False
         self._healing: asyncio.Task[None] | None = None
 
     @property
@@ -123,17 +123,26 @@ class RedisBus:
                 continue
             try:
                 await self._say({"d": [orjson.Fragment(part) for part in batch]})
-                if self._owes_heal:
-                    await self._say({"heal": True})
-                    self._owes_heal = False
                 metrics.bus_published.inc(len(batch))
+                await self._settle_debt()
                 pause = 0.05
-            except Troubles as trouble:
+            except Exception as trouble:
                 metrics.bus_lost.labels("publish_failed").inc(len(batch))
                 self._owes_heal = True
                 log.warning("bus_publish_failed", error=type(trouble).__name__, lost=len(batch))
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, MAX_PAUSE)
+
+    async def _settle_debt(self) -> None:
+        """Ask the others to compare their streams, when something of ours did not get through."""
+        if not self._owes_heal:
+            return
+        self._owes_heal = False
+        try:
+            await self._say({"heal": True})
+        except Exception:
+            self._owes_heal = True
+            raise
 
     def _take(self) -> list[bytes]:
         batch: list[bytes] = []
@@ -155,11 +164,9 @@ class RedisBus:
         while True:
             try:
                 await self._say({"beat": True})
-                if self._owes_heal:
-                    await self._say({"heal": True})
-                    self._owes_heal = False
-            except Troubles:
-                self._owes_heal = True
+                await self._settle_debt()
+            except Exception as trouble:
+                log.info("bus_beat_failed", error=type(trouble).__name__)
             metrics.bus_up.set(self.is_up)
             await asyncio.sleep(BEAT)
 
@@ -175,7 +182,7 @@ class RedisBus:
                 pause = 0.05
                 await self._hear(pubsub)
                 log.warning("bus_deaf")
-            except Troubles as trouble:
+            except Exception as trouble:
                 log.warning("bus_listen_failed", error=type(trouble).__name__)
             finally:
                 await _close(pubsub)
@@ -211,18 +218,27 @@ class RedisBus:
         if message.get("heal"):
             self._begin_heal()
         for delivery in deliveries:
-            self._deliver(delivery)
+            try:
+                self._deliver(delivery)
+            except Exception:
+                log.exception("bus_delivery_failed")
         metrics.bus_received.inc(len(deliveries))
 
     def _begin_heal(self) -> None:
+        self._wants_heal = True
         if self._healing is None or self._healing.done():
             self._healing = asyncio.get_running_loop().create_task(self._heal_now())
 
     async def _heal_now(self) -> None:
-        try:
-            await self._heal()
-        except Exception:
-            log.exception("heal_failed")
+        """Compare the streams; once more for whatever was lost while that was under way."""
+        while self._wants_heal:
+            self._wants_heal = False
+            try:
+                await self._heal()
+            except Exception as trouble:
+                log.warning("heal_failed", error=type(trouble).__name__)
+                self._wants_heal = True
+                await asyncio.sleep(BEAT)
 
 
 async def _close(pubsub: PubSub) -> None:

@@ -48,6 +48,11 @@ class Fanout:
         if self._bus is not None:
             self._bus.send(delivery)
 
+    def hint(self, channel: str, position: int) -> None:
+        """Entries of the channel's stream up to `position` are stored; who lacks some reads them."""
+        if position > 0:
+            self.deliver(Delivery((channel,), position=position))
+
     def close(self, channel: str, reason: str, *, but_for: str | None = None) -> None:
         """End every socket that listens to `channel`, on every node."""
         self.deliver(Delivery((channel,), close=reason, but_for=but_for))

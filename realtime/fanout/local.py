@@ -19,7 +19,10 @@ log = structlog.get_logger(__name__)
 
 MAX_EARLY = 200
 """Early entries kept per stream while a gap is filled; more are read from the database anyway."""
-PAGE = 200
+PAGE = 100
+FILL_BYTES = 65_536
+BREATH = 0.01
+"""A gap is filled in small helpings with a breath between them: its readers also have to read."""
 
 
 class Connection(Protocol):
@@ -166,6 +169,8 @@ class LocalFanout:
                     if stream.heard == heard:
                         await asyncio.sleep(pause)
                         pause = min(pause * 2, 2.0)
+                    else:
+                        await asyncio.sleep(BREATH)
         finally:
             stream.filling = None
             stream.early.clear()
@@ -183,10 +188,12 @@ class LocalFanout:
         except Exception:
             log.exception("stream_fill_failed", kind=channels.kind(channel))
             return
+        written = 0
         for entry in entries:
-            if entry.position is not None and entry.position > heard:
+            if entry.position is not None and entry.position > heard and written < FILL_BYTES:
                 metrics.healed.inc()
                 heard = entry.position
+                written += len(entry.packet.frame) if entry.packet else 0
                 self._advance(channel, stream, entry, heard)
 
     def _write(self, channel: str, delivery: Delivery) -> None:
@@ -231,7 +238,5 @@ class LocalFanout:
         stream = self._streams.get(channel)
         if stream is None:
             return
-        if stream.heard is None:
-            stream.heard = head
-        elif head > stream.heard:
+        if stream.heard is not None and head > stream.heard:
             self._keep_early(channel, stream, Delivery((channel,), position=head), head)

@@ -1,5 +1,6 @@
 """The session actor: one connection's commands, one after the other, each answered once."""
 
+import asyncio
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -46,8 +47,8 @@ def refusal_packet(ack: int | None, error: BaseException, request_id: str) -> Pa
 class SessionActor(Actor):
     """Runs the commands of one session in the order in which they came."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
+    def __init__(self, session: Session, deadline: float) -> None:
+        self._session, self._deadline = session, deadline
 
     async def receive(self, message: Ask[Any] | Tell) -> None:
         match message:
@@ -64,7 +65,9 @@ class SessionActor(Actor):
         structlog.contextvars.bind_contextvars(request_id=request_id, session_id=session.id)
         try:
             session.require_fresh()
-            result = await job.command.handler(session, job.command.body.model_validate(job.payload))
+            body = job.command.body.model_validate(job.payload, by_alias=True, by_name=False)
+            async with asyncio.timeout(self._deadline):
+                result = await job.command.handler(session, body)
         except Exception as error:
             outcome = self._refuse(job, error, request_id)
         else:

@@ -11,7 +11,17 @@ from realtime.gateway.transport import DISCONNECT_PACKET, EngineSocket
 class Peer:
     """A socket and what became of it."""
 
-    __slots__ = ("bad", "bad_since", "expiry", "refused", "session", "socket", "timer", "work")
+    __slots__ = (
+        "bad",
+        "bad_since",
+        "expiry",
+        "refused",
+        "refused_since",
+        "session",
+        "socket",
+        "timer",
+        "work",
+    )
 
     def __init__(self, socket: EngineSocket) -> None:
         self.socket = socket
@@ -19,7 +29,8 @@ class Peer:
         self.timer: asyncio.TimerHandle | None = None
         self.expiry: asyncio.TimerHandle | None = None
         self.work: asyncio.Task[None] | None = None
-        self.bad, self.bad_since, self.refused = 0, 0.0, 0
+        self.bad, self.bad_since = 0, 0.0
+        self.refused, self.refused_since = 0, 0.0
 
     def stop_timers(self) -> None:
         for timer in (self.timer, self.expiry):

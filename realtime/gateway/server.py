@@ -36,6 +36,7 @@ log = structlog.get_logger(__name__)
 MAX_BAD_PACKETS = 10
 BAD_PACKET_WINDOW = 60.0
 FLOOD = 200
+FLOOD_WINDOW = 60.0
 """Commands refused for their rate within one window before the socket is closed."""
 REFUSED_LINGER = 0.5
 
@@ -88,9 +89,9 @@ class Gateway:
         self._by_user: dict[str, list[Session]] = {}
         self._anonymous: Counter[str] = Counter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self._draining, self._spread_ms = False, 1
         self._empty = asyncio.Event()
-        actors.register("session", lambda key: SessionActor(self._sessions[key]))
+        actors.register("session", lambda key: SessionActor(self._sessions[key], settings.timeouts.command))
 
     @property
     def sessions(self) -> Sequence[Session]:
@@ -207,6 +208,8 @@ class Gateway:
         self._watch_expiry(peer, session)
         log.info("socket_opened", session_id=session.id, user_id=session.user_id)
         peer.socket.write(connected_packet(session.id))
+        if self._draining:
+            session.send(draining_packet(self._spread_ms))
 
     def _no_longer_anonymous(self, socket: EngineSocket) -> None:
         self._anonymous[socket.address] -= 1
@@ -216,6 +219,8 @@ class Gateway:
     def _watch_expiry(self, peer: Peer, session: Session) -> None:
         if peer.expiry is not None:
             peer.expiry.cancel()
+        if not session.is_open:
+            return
         left = max(0.0, session.identity.expires_at - time.time())
         peer.expiry = asyncio.get_running_loop().call_later(left, session.close, "token_expired")
 
@@ -246,6 +251,9 @@ class Gateway:
             peer.socket.write(refusal_packet(packet.ack, error, new_id()))
 
     def _flooded(self, peer: Peer) -> None:
+        now = time.monotonic()
+        if now - peer.refused_since > FLOOD_WINDOW:
+            peer.refused, peer.refused_since = 0, now
         peer.refused += 1
         if peer.refused == FLOOD:
             loop = asyncio.get_running_loop()
@@ -293,7 +301,7 @@ class Gateway:
 
     def begin_drain(self, spread_ms: int) -> None:
         """Take no new sockets and ask everyone to come back later, each at another time."""
-        self._draining = True
+        self._draining, self._spread_ms = True, spread_ms
         for session in self.sessions:
             session.send(draining_packet(spread_ms))
 

@@ -34,6 +34,8 @@ UNSENT_BYTES = 131_072
 EPHEMERAL_SHARE = 8
 """An ephemeral packet is dropped when more than 1/8 of the outgoing budget waits already."""
 
+ADDRESS = web.RequestKey("plaza.address", str)
+
 _PING = frame_of(b"2")
 _CLOSE = frame_of(b"1")
 
@@ -328,7 +330,7 @@ def _environ_with_address(
     translate: Callable[[web.Request], dict[str, Any]],
 ) -> Callable[[web.Request], dict[str, Any]]:
     def translated(request: web.Request) -> dict[str, Any]:
-        return {**translate(request), "plaza.address": request["plaza.address"]}
+        return {**translate(request), "plaza.address": request[ADDRESS]}
 
     return translated
 
@@ -413,7 +415,7 @@ class SocketServer(socketio.AsyncServer):
 
     async def handle(self, request: web.Request, address: str) -> web.StreamResponse:
         """Serve one HTTP request of either transport for a client at `address`."""
-        request["plaza.address"] = address
+        request[ADDRESS] = address
         return await self.eio.handle_request(request)
 
     def stop(self, code: int = WSCloseCode.SERVICE_RESTART) -> None:

@@ -12,7 +12,9 @@ from documents.streams import Collision
 from documents.updates import Update
 from realtime.features.updates.store import UpdateLog, change_of
 from realtime.streams import Draft, KeyKnown, StreamWriter
+from tests.clients import eventually
 from tests.conftest import Node
+from tests.doubles import RecordingFanout
 
 
 async def said(_: Sequence[Draft]) -> None:
@@ -29,7 +31,7 @@ async def positions(stream: str) -> list[int]:
 
 async def test_two_writers_of_one_stream_leave_no_gap_and_no_double(plaza: Node) -> None:
     stream = new_id()
-    writers = [StreamWriter(UpdateLog(), said, batch=7, workers=1) for _ in range(2)]
+    writers = [StreamWriter(UpdateLog(RecordingFanout()), said, batch=7, workers=1) for _ in range(2)]
 
     drafts = [draft(stream) for _ in range(200)]
     got = await asyncio.gather(*(random.choice(writers).append(one) for one in drafts))
@@ -39,7 +41,7 @@ async def test_two_writers_of_one_stream_leave_no_gap_and_no_double(plaza: Node)
 
 async def test_one_callers_order_survives_collisions(plaza: Node) -> None:
     stream = new_id()
-    mine, other = (StreamWriter(UpdateLog(), said, batch=5, workers=1) for _ in range(2))
+    mine, other = (StreamWriter(UpdateLog(RecordingFanout()), said, batch=5, workers=1) for _ in range(2))
 
     async def write(writer: StreamWriter) -> list[int]:
         return await asyncio.gather(*(writer.append(draft(stream)) for _ in range(60)))
@@ -50,7 +52,7 @@ async def test_one_callers_order_survives_collisions(plaza: Node) -> None:
 
 async def test_a_known_key_is_refused_without_using_a_position(plaza: Node) -> None:
     stream = new_id()
-    writers = [StreamWriter(UpdateLog(), said, workers=1) for _ in range(2)]
+    writers = [StreamWriter(UpdateLog(RecordingFanout()), said, workers=1) for _ in range(2)]
     await writers[0].append(draft(stream, "same"))
 
     waits = [writer.append(draft(stream, key)) for key in ("same", None, "same", None) for writer in writers]
@@ -68,17 +70,28 @@ async def test_entries_are_said_in_order_after_they_are_stored(plaza: Node) -> N
         assert all(one.position in stored and not one.done.done() for one in drafts)
         heard.extend(one.position for one in drafts)
 
-    writer = StreamWriter(UpdateLog(), hear, batch=8, workers=1)
+    writer = StreamWriter(UpdateLog(RecordingFanout()), hear, batch=8, workers=1)
 
     await asyncio.gather(*(writer.append(draft(stream)) for _ in range(50)))
 
     assert heard == list(range(1, 51))
 
 
+class Counting(UpdateLog):
+    """Counts inserts."""
+
+    inserts = 0
+
+    async def append(self, drafts: Sequence[Draft]) -> Collision | None:
+        self.inserts += 1
+        return await super().append(drafts)
+
+
 class Flaky(UpdateLog):
     """Fails every third insert, after having stored a part of it or all: nobody knows."""
 
-    def __init__(self) -> None:
+    def __init__(self, fanout: RecordingFanout) -> None:
+        super().__init__(fanout)
         self.calls = 0
 
     async def append(self, drafts: Sequence[Draft]) -> Collision | None:
@@ -90,8 +103,8 @@ class Flaky(UpdateLog):
 
 
 async def test_retries_after_unknown_outcomes_store_everything_once(plaza: Node) -> None:
-    stream = new_id()
-    writer = StreamWriter(Flaky(), said, batch=4, workers=1)
+    stream, fanout = new_id(), RecordingFanout()
+    writer = StreamWriter(Flaky(fanout), said, batch=4, workers=1)
 
     async def write(key: str) -> None:
         while True:
@@ -108,11 +121,30 @@ async def test_retries_after_unknown_outcomes_store_everything_once(plaza: Node)
     entries = await Update.after(stream, 0, 1000)
     assert [entry.pos for entry in entries] == list(range(1, 61))
     assert sorted(int(entry.key or "") for entry in entries) == list(range(60))
+    await eventually(lambda: bool(fanout.delivered) and fanout.delivered[-1].position == 60)
+
+
+async def test_many_retries_at_once_cost_one_look_not_one_insert_each(plaza: Node) -> None:
+    streams = [new_id() for _ in range(200)]
+    log = Counting(RecordingFanout())
+    writer = StreamWriter(log, said, workers=1)
+    await asyncio.gather(*(writer.append(draft(stream, "same")) for stream in streams))
+    log.inserts = 0
+
+    got = await asyncio.gather(
+        *(writer.append(draft(stream, "same")) for stream in streams),
+        *(writer.append(draft(stream)) for stream in streams),
+        return_exceptions=True,
+    )
+
+    assert sum(isinstance(one, KeyKnown) for one in got) == 200
+    assert got[200:] == [2] * 200
+    assert log.inserts <= 6
 
 
 async def test_a_full_writer_refuses_at_once(plaza: Node) -> None:
     stream = new_id()
-    writer = StreamWriter(UpdateLog(), said, waiting=3, workers=1)
+    writer = StreamWriter(UpdateLog(RecordingFanout()), said, waiting=3, workers=1)
     waits = [writer.append(draft(stream)) for _ in range(3)]
 
     with pytest.raises(Overloaded):
@@ -124,7 +156,7 @@ async def test_a_full_writer_refuses_at_once(plaza: Node) -> None:
 async def test_a_log_keeps_its_newest_entries_and_says_when_a_gap_is_too_old(plaza: Node) -> None:
     user = new_id()
     updates = plaza.services.updates
-    writer = StreamWriter(UpdateLog(), said, workers=1)
+    writer = StreamWriter(UpdateLog(RecordingFanout()), said, workers=1)
     await asyncio.gather(*(writer.append(draft(user)) for _ in range(300)))
     await Update.trim(user, 100)
 

@@ -60,7 +60,7 @@ class MessageService:
         batch: int = 256,
     ) -> None:
         self._conversations, self._receipts, self._fanout = conversations, receipts, fanout
-        self._writer = StreamWriter(store.MessageLog(), self._stored, batch=batch)
+        self._writer = StreamWriter(store.MessageLog(fanout), self._stored, batch=batch)
 
     # -- sending
 

@@ -10,7 +10,7 @@ from documents.conversations import Head, Member
 from documents.messages import Message
 from documents.streams import Collision
 from realtime import channels
-from realtime.fanout import Delivery, packet_of
+from realtime.fanout import Delivery, Fanout, packet_of
 from realtime.features.conversations import Place
 from realtime.features.messages import rules
 from realtime.features.messages.schemas import MessageIn, MessageOut, NewMessage
@@ -22,6 +22,9 @@ class MessageLog:
 
     name = "messages"
 
+    def __init__(self, fanout: Fanout) -> None:
+        self._fanout = fanout
+
     async def head(self, stream: Id) -> int:
         return await Message.head(stream)
 
@@ -29,6 +32,17 @@ class MessageLog:
         for draft in drafts:
             draft.entry["seq"] = draft.position
         return await Message.append([draft.entry for draft in drafts])
+
+    async def known(self, drafts: Sequence[Draft]) -> set[str]:
+        pairs = [(draft.entry["sender"], draft.entry["client_id"]) for draft in drafts]
+        return {_key(*pair) for pair in await Message.known(pairs)}
+
+    def hint(self, stream: Id, position: int) -> None:
+        self._fanout.hint(channels.conversation(stream), position)
+
+
+def _key(sender: Id, client_id: str) -> str:
+    return f"{sender}:{client_id}"
 
 
 def draft_of(place: Place, body: MessageIn, digest: str) -> Draft:
@@ -49,7 +63,7 @@ def draft_of(place: Place, body: MessageIn, digest: str) -> Draft:
         "deleted_at": None,
         "created_at": now(),
     }
-    return Draft(place.conversation_id, entry, f"{place.user_id}:{body.client_id}")
+    return Draft(place.conversation_id, entry, _key(place.user_id, body.client_id))
 
 
 def fresh(entry: Mapping[str, Any]) -> NewMessage:

@@ -8,9 +8,12 @@ from realtime.features.messages import MessageService
 from realtime.features.receipts import ReceiptService
 from realtime.features.sync.schemas import StreamPage, SyncIn, SyncOut
 from realtime.features.updates import UpdateService
+from realtime.features.updates.rules import fitting, size_of
 from realtime.features.updates.schemas import UpdatesPage
 
 MAX_MESSAGES = 1000
+MAX_BYTES = 131_072
+"""Of messages in one answer; the outgoing budget of a socket holds several such answers."""
 SNAPSHOT_CONVERSATIONS = 100
 
 
@@ -53,12 +56,16 @@ class SyncService:
 
     async def _streams(self, asked: Mapping[Id, int], heads: Mapping[Id, int]) -> dict[Id, StreamPage]:
         pages: dict[Id, StreamPage] = {}
-        left = MAX_MESSAGES
+        left, room = MAX_MESSAGES, MAX_BYTES
         for conversation_id, seq in asked.items():
             if conversation_id not in heads:
                 continue
-            page = await self._stream(conversation_id, seq, heads[conversation_id], left)
+            page = await self._stream(conversation_id, seq, heads[conversation_id], left if room > 0 else 0)
+            messages = fitting(page.messages, max(room, 0))
+            if len(messages) < len(page.messages) and not page.truncated:
+                page = StreamPage(seq=messages[-1].seq, head=page.head, messages=messages, more=True)
             left -= len(page.messages)
+            room -= sum(size_of(message) for message in page.messages)
             pages[conversation_id] = page
         return pages
 
@@ -69,6 +76,7 @@ class SyncService:
             return StreamPage(seq=seq, head=head, more=True)
         if seq > head or head - seq > self._limits.gap:
             latest = await self._messages.latest(conversation_id, min(self._limits.snapshot, left))
+            latest = fitting(latest[::-1], MAX_BYTES)[::-1]
             last = latest[-1].seq if latest else 0
             return StreamPage(seq=last, head=max(head, last), messages=latest, truncated=True)
         found = await self._messages.after(conversation_id, seq, min(self._limits.page, left))

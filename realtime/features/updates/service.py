@@ -13,6 +13,7 @@ from documents.updates import Update
 from realtime.channels import Publication
 from realtime.fanout import Delivery, Fanout
 from realtime.features.updates import store
+from realtime.features.updates.rules import fitting
 from realtime.features.updates.schemas import UpdateOut, UpdatesPage
 from realtime.streams import Draft, KeyKnown, StreamWriter
 
@@ -20,6 +21,7 @@ log = structlog.get_logger(__name__)
 
 TRIM_EVERY = 256
 AT_ONCE = 1000
+MAX_BYTES = 131_072
 MARGIN = timedelta(seconds=30)
 """How far clocks of nodes may differ, and a commit may take, without an entry being overlooked."""
 
@@ -30,7 +32,9 @@ class UpdateService:
     def __init__(self, fanout: Fanout, *, keep: int, batch: int, page: int, gap: int) -> None:
         self._fanout, self._keep, self._page, self._gap = fanout, keep, page, gap
         self._swept = now()
-        self._writer = StreamWriter(store.UpdateLog(), self._stored, batch=batch, workers=1)
+        self._trims: dict[Id, int] = {}
+        self._trimmer: asyncio.Task[None] | None = None
+        self._writer = StreamWriter(store.UpdateLog(fanout), self._stored, batch=batch, workers=1)
 
     async def append(
         self,
@@ -50,7 +54,7 @@ class UpdateService:
         data = publication.model_dump(by_alias=True, mode="json")
         change = store.change_of(publication.event, data, key)
         change.join, change.leave = join, leave
-        drafts = [Draft(user, change, key and f"{user}:{key}") for user in dict.fromkeys(user_ids)]
+        drafts = [Draft(user, change, key and store.key_of(user, key)) for user in dict.fromkeys(user_ids)]
         for start in range(0, len(drafts), AT_ONCE):
             waits = [self._writer.append(draft) for draft in drafts[start : start + AT_ONCE]]
             for result in await asyncio.gather(*waits, return_exceptions=True):
@@ -61,7 +65,20 @@ class UpdateService:
         for draft in drafts:
             self._fanout.deliver(store.delivery(draft.stream, draft.position, draft.entry))
             if draft.position % TRIM_EVERY == 0 and draft.position > self._keep:
-                await Update.trim(draft.stream, draft.position - self._keep)
+                self._trims[draft.stream] = draft.position - self._keep
+        if self._trims and self._trimmer is None:
+            self._trimmer = asyncio.get_running_loop().create_task(self._trim())
+
+    async def _trim(self) -> None:
+        """Forget old entries, beside everything else; what cannot be trimmed now is at the next round."""
+        trims, self._trims = self._trims, {}
+        try:
+            for user_id, up_to in trims.items():
+                await Update.trim(user_id, up_to)
+        except Exception as trouble:
+            log.warning("trim_failed", error=type(trouble).__name__)
+        finally:
+            self._trimmer = None
 
     async def head(self, user_id: Id) -> int:
         """The last position of a person's log."""
@@ -75,8 +92,8 @@ class UpdateService:
         entries = await Update.after(user_id, pos, self._page)
         if entries and entries[0].pos != pos + 1:
             return UpdatesPage(pos=head, truncated=True)
-        last = entries[-1].pos if entries else pos
-        items = [UpdateOut(pos=e.pos, event=e.event, data=e.data) for e in entries]
+        items = fitting([UpdateOut(pos=e.pos, event=e.event, data=e.data) for e in entries], MAX_BYTES)
+        last = items[-1].pos if items else pos
         return UpdatesPage(pos=last, entries=items, more=last < head)
 
     # -- as a source of streams for fan-out

@@ -10,7 +10,7 @@ from common.ids import Id
 from documents.streams import Collision
 from documents.updates import Update
 from realtime import channels
-from realtime.fanout import Delivery
+from realtime.fanout import Delivery, Fanout
 from realtime.fanout.packets import stored_packet
 from realtime.streams import Draft
 
@@ -32,11 +32,26 @@ class UpdateLog:
 
     name = "updates"
 
+    def __init__(self, fanout: Fanout) -> None:
+        self._fanout = fanout
+
     async def head(self, stream: Id) -> int:
         return await Update.head(stream)
 
     async def append(self, drafts: Sequence[Draft]) -> Collision | None:
         return await Update.append([_entry(draft) for draft in drafts])
+
+    async def known(self, drafts: Sequence[Draft]) -> set[str]:
+        pairs = [(draft.stream, draft.entry.key) for draft in drafts if draft.entry.key is not None]
+        return {key_of(*pair) for pair in await Update.known(pairs)} if pairs else set()
+
+    def hint(self, stream: Id, position: int) -> None:
+        self._fanout.hint(channels.user(stream), position)
+
+
+def key_of(user: Id, key: str) -> str:
+    """A key as the stream writer knows it, unique among all logs."""
+    return f"{user}:{key}"
 
 
 def _entry(draft: Draft) -> dict[str, Any]:
