@@ -203,8 +203,9 @@ class Member(Document):
         return await cls.find({"conversation": conversation}).sort("-read_seq").limit(2).to_list()
 
     @classmethod
-    async def ids_of(cls, conversation: Id) -> list[Id]:
-        found = rows(cls).find({"conversation": conversation}, {"user": 1, "_id": 0})
+    async def ids_of(cls, conversation: Id, limit: int = 0) -> list[Id]:
+        """The members, or as many of them as `limit` says."""
+        found = rows(cls).find({"conversation": conversation}, {"user": 1, "_id": 0}).limit(limit)
         return [entry["user"] async for entry in found]
 
     @classmethod

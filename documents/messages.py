@@ -33,6 +33,7 @@ class Message(Document):
     edited_at: datetime | None = None
     deleted_at: datetime | None = None
     created_at: datetime = Field(default_factory=now)
+    rev: int = 0
 
     class Settings:
         name = "messages"
@@ -78,9 +79,11 @@ class Message(Document):
 
     @classmethod
     async def change(cls, message_id: Id, where: Raw, change: Raw) -> Self | None:
-        """Apply `change` if the message still fits `where`; the message after it."""
+        """Apply `change` and raise `rev` if the message still fits `where`; the message after it."""
         raw = await rows(cls).find_one_and_update(
-            {"_id": message_id, **where}, change, return_document=ReturnDocument.AFTER
+            {"_id": message_id, **where},
+            {**change, "$inc": {"rev": 1}},
+            return_document=ReturnDocument.AFTER,
         )
         return cls.model_validate(raw) if raw else None
 
@@ -99,7 +102,7 @@ class Message(Document):
     @classmethod
     async def react(cls, message_id: Id, user: Id, emoji: str, most: int) -> Self | None:
         """Add a reaction; None when it stands already, the message is gone, or it has `most` kinds."""
-        room = {"$or": [{f"reactions.{emoji}": {"$exists": True}}, {"$expr": _fewer_reactions(most)}]}
+        room = {"$or": [{f"reactions.{emoji}.0": {"$exists": True}}, {"$expr": _fewer_reactions(most)}]}
         where = {"deleted_at": None, f"reactions.{emoji}": {"$ne": user}, **room}
         return await cls.change(message_id, where, {"$push": {f"reactions.{emoji}": user}})
 
@@ -111,7 +114,11 @@ class Message(Document):
 
 
 def _fewer_reactions(most: int) -> Raw:
-    return {"$lt": [{"$size": {"$objectToArray": "$reactions"}}, most]}
+    """Kinds that nobody uses any more do not count."""
+    kinds = {
+        "$filter": {"input": {"$objectToArray": "$reactions"}, "cond": {"$gt": [{"$size": "$$this.v"}, 0]}}
+    }
+    return {"$lt": [{"$size": kinds}, most]}
 
 
 DOCUMENTS: list[type[Document]] = [Message]

@@ -228,6 +228,7 @@ def _wire(services: Services) -> None:
     s.gateway.hit = lambda user_id: s.limits.hit("user", user_id)
     typing = s.settings.timeouts.typing
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
+    s.messages.on_sending = message_commands.sent_elsewhere
     s.local.read_from("conversation", s.messages)
     s.local.read_from("user", s.updates)
     s.local.on_heard = s.receipts.heard

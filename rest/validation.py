@@ -70,13 +70,13 @@ async def validation_middleware(request: web.Request, handler: Handler) -> web.S
 async def validate(request: web.Request, operation: Operation) -> None:
     """Fill what `query` and `body` return, or raise `Invalid`."""
     if operation.query is not None:
-        request[QUERY] = operation.query.model_validate(_query_values(request, operation.query))
+        values = _query_values(request, operation.query)
+        request[QUERY] = operation.query.model_validate(values, by_alias=True, by_name=False)
     if operation.body is not None:
         limits = services(request).settings.limits
         raw = await _read(request, limits.body_bytes)
-        request[BODY] = operation.body.model_validate(
-            _body_values(request, raw, operation.body, limits.json_depth)
-        )
+        values = _body_values(request, raw, operation.body, limits.json_depth)
+        request[BODY] = operation.body.model_validate(values, by_alias=True, by_name=False)
 
 
 # -- query strings

@@ -5,8 +5,10 @@ import random
 
 import pytest
 
+from common.errors import Unavailable
 from documents.conversations import Conversation
 from tests.clients import Device, Person, Refused, eventually, new_key, sign_up
+from tests.conftest import MakeSettings, Node, StartNode
 
 
 async def conversation_of(one: Device, other: Person) -> str:
@@ -328,12 +330,127 @@ async def test_reactions_stand_once_for_each_person_and_can_be_taken_back(ann: P
     assert (await anns.wait_for("message_reaction", lambda said: not said["on"]))["userId"] == bob.id
 
 
-@pytest.mark.parametrize("emoji", ["$set", "a.b", "", "x" * 17, "👍 ", "\0", "ok"])
+@pytest.mark.parametrize(
+    "emoji", ["$set", "a.b", "é.x", "é", "👍.x", "👍$", "", "x" * 17, "👍 ", "\0", "ok", "12", "\u200d"]
+)
 async def test_a_reaction_is_an_emoji(ann: Person, bob: Person, emoji: str) -> None:
     anns = await ann.device()
     sent = await anns.send("nice", to=bob.id)
 
     assert await anns.refused("react_message", {"messageId": sent["id"], "emoji": emoji}) == "invalid_payload"
+
+
+@pytest.mark.parametrize("emoji", ["👍", "👍🏽", "❤️", "👨‍👩‍👧", "🇩🇪", "1️⃣", "‼️"])
+async def test_every_kind_of_emoji_is_a_reaction(ann: Person, bob: Person, emoji: str) -> None:
+    anns = await ann.device()
+    sent = await anns.send("nice", to=bob.id)
+
+    assert (await anns.call("react_message", {"messageId": sent["id"], "emoji": emoji}))["reactions"] == {
+        emoji: [ann.id]
+    }
+
+
+async def test_withdrawn_reactions_leave_room_for_others(ann: Person, bob: Person) -> None:
+    anns, bobs = await ann.device(), await bob.device()
+    sent = await anns.send("nice", to=bob.id)
+    for code in range(0x1F600, 0x1F600 + 20):
+        for on in (True, False):
+            await anns.call("react_message", {"messageId": sent["id"], "emoji": chr(code), "on": on})
+    for code in range(0x1F600, 0x1F600 + 20):
+        await anns.call("react_message", {"messageId": sent["id"], "emoji": chr(code)})
+
+    assert await bobs.refused("react_message", {"messageId": sent["id"], "emoji": "👍"}) == "reactions_full"
+
+
+async def test_after_concurrent_reactions_the_log_ends_with_the_truth(
+    ann: Person, bob: Person, cyd: Person
+) -> None:
+    devices = [await person.device() for person in (ann, bob, cyd)]
+    ids = [person.id for person in (bob, cyd)]
+    group = (await ann.http.post("/api/conversations", {"name": "club", "memberIds": ids})).data["id"]
+    for n in range(15):
+        sent = await devices[0].send(f"{n}", conversationId=group)
+        like = {"messageId": sent["id"], "emoji": "👍"}
+        await asyncio.gather(*(device.call("react_message", like) for device in devices))
+
+        entries = (await devices[0].call("sync", {"updates": 0}))["updates"]["entries"]
+        said = [e["data"] for e in entries if e["data"].get("messageId") == sent["id"]]
+        assert [one["rev"] for one in said] == [1, 2, 3]
+        assert sorted(said[-1]["reactions"]["👍"]) == sorted(p.id for p in (ann, bob, cyd))
+
+
+async def test_a_reaction_that_was_stored_but_not_told_is_told_when_it_is_asked_for_again(
+    ann: Person, bob: Person, plaza: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    anns, bobs = await ann.device(), await bob.device()
+    sent = await anns.send("nice", to=bob.id)
+    like = {"messageId": sent["id"], "emoji": "👍"}
+
+    async def down(*_: object) -> None:
+        raise Unavailable
+
+    with monkeypatch.context() as broken:
+        broken.setattr(plaza.services.conversations, "tell", down)
+        assert await bobs.refused("react_message", like) == "unavailable"
+    for _ in range(2):
+        await bobs.call("react_message", like)
+
+    assert (await anns.wait_for("message_reaction"))["userId"] == bob.id
+    assert len(anns.all("message_reaction")) == 1
+
+
+async def test_the_answer_to_reading_counts_what_one_sent_oneself(ann: Person, bob: Person) -> None:
+    anns, bobs = await ann.device(), await bob.device()
+    first = await bobs.send("hello", to=ann.id)
+    await anns.send("answer", to=bob.id)
+
+    assert await anns.call("mark_read", {"messageId": first["id"]}) == {
+        "conversationId": first["conversationId"],
+        "seq": 2,
+        "unread": 0,
+    }
+
+
+async def test_sending_over_http_ends_typing_too(ann: Person, bob: Person) -> None:
+    anns, bobs = await ann.device(), await bob.device()
+    await anns.send("hello", to=bob.id)
+    await anns.call("typing", {"to": bob.id, "isTyping": True})
+
+    await ann.http.post("/api/messages", {"to": bob.id, "text": "there", "clientId": new_key()})
+
+    await bobs.wait_for("typing_indicator", lambda said: not said["isTyping"])
+
+
+async def test_a_command_that_takes_too_long_is_answered(
+    make_settings: MakeSettings, start_node: StartNode, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await start_node(make_settings(timeouts={"command": 0.2}))
+    ann = await sign_up(node.url, "ann")
+
+    async def slow(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(node.services.sync, "sync", slow)
+    device = await ann.device()
+    assert await device.refused("sync", {}) == "timeout"
+    await ann.leave()
+
+
+async def test_a_long_gap_comes_in_helpings_that_the_socket_can_hold(ann: Person, bob: Person) -> None:
+    text = "長" * 9_000
+    bodies = [{"to": bob.id, "text": text, "clientId": new_key()} for _ in range(40)]
+    sent = await asyncio.gather(*(ann.http.post("/api/messages", body) for body in bodies))
+    bobs, conversation, seen = await bob.device(), sent[0].data["conversationId"], list[int]()
+
+    more = True
+    while more:
+        last = seen[-1] if seen else 0
+        page = (await bobs.call("sync", {"streams": {conversation: last}}))["streams"][conversation]
+        assert len(page["messages"]) <= 5
+        seen += [m["seq"] for m in page["messages"]]
+        more = page["more"]
+
+    assert seen == list(range(1, 41))
 
 
 async def test_a_reply_names_a_message_of_the_same_conversation(

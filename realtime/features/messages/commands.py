@@ -93,6 +93,11 @@ class MessageCommands:
             message = SetTyping(session.user_id, False)
             self._actors.tell("conversation", conversation_id, message)
 
+    def sent_elsewhere(self, conversation_id: Id, user_id: Id) -> None:
+        """A message came over HTTP: whoever sent it has stopped typing."""
+        if self._actors.is_running("conversation", conversation_id):
+            self._actors.tell("conversation", conversation_id, SetTyping(user_id, False))
+
     def _stop_typing(self, session: Session, conversation_id: Id) -> None:
         self._typing.get(session.id, set()).discard(conversation_id)
         message = SetTyping(session.user_id, False)

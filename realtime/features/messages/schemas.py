@@ -1,5 +1,6 @@
 """The shapes of messages."""
 
+import unicodedata
 from datetime import datetime
 from typing import Annotated
 
@@ -10,6 +11,8 @@ from realtime.channels import Publication, Wire
 from realtime.features.conversations.schemas import ConversationOut
 
 MAX_TEXT = 10_000
+_EMOJI_PARTS = frozenset({"So", "Sk", "Sm", "Mn", "Me", "Cf", "Po"})
+"""Unicode categories: symbols, skin tones, variation selectors, keycap marks, joiners and tags."""
 
 
 def _clean(text: str) -> str:
@@ -19,9 +22,17 @@ def _clean(text: str) -> str:
 
 
 def _emoji(text: str) -> str:
-    if any(char.isspace() or not char.isprintable() for char in text.replace("\u200d", "")) or text.isascii():
+    """Symbols, and what joins or colours them; keycaps begin with a digit, `#` or `*`."""
+    shows = any(unicodedata.category(char) in {"So", "Sm", "Me", "Po"} for char in text)
+    if not shows or text.isascii() or not all(_is_emoji_part(char) for char in text):
         raise ValueError("must be an emoji")
     return text
+
+
+def _is_emoji_part(char: str) -> bool:
+    if char.isascii():
+        return char in "0123456789#*"
+    return unicodedata.category(char) in _EMOJI_PARTS
 
 
 def _address(url: str) -> str:
@@ -68,6 +79,8 @@ class MessageOut(Wire):
     deleted_at: datetime | None = None
     client_id: str
     created_at: datetime
+    rev: int = 0
+    """Grows with each change. Of two versions of a message the one with the higher `rev` is true."""
 
 
 class NewMessage(Publication, MessageOut, event="new_message"):
@@ -114,19 +127,24 @@ class MessageDeleted(Publication, event="message_deleted", logged=True):
     conversation_id: Id
     message_id: Id
     seq: int
+    rev: int
     deleted_at: datetime
 
 
 class MessageReaction(Publication, event="message_reaction", logged=True):
-    """`userId` added (`on`) or took back an emoji; `reactions` are all that stand now."""
+    """`userId` added (`on`) or took back an emoji.
+
+    `reactions` are all that stand at `rev`, and null when they are more than 50: then apply the change.
+    """
 
     conversation_id: Id
     message_id: Id
     seq: int
+    rev: int
     user_id: Id
     emoji: str
     on: bool
-    reactions: dict[str, list[Id]]
+    reactions: dict[str, list[Id]] | None
 
 
 class ConversationEntry(ConversationOut):

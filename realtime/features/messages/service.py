@@ -20,12 +20,12 @@ from realtime.features.messages.schemas import (
     MessageDeleted,
     MessageIn,
     MessageOut,
-    MessageReaction,
     MessageUpdated,
     ReactIn,
     ReadIn,
 )
 from realtime.features.receipts import ReceiptService
+from realtime.order import Turns
 from realtime.streams import Draft, KeyKnown, StreamWriter
 
 MediaAddress = Callable[[Id, Id], Awaitable[str]]
@@ -44,6 +44,10 @@ class ClientIdReused(Conflict):
     code, text = "client_id_reused", "This clientId belongs to another message of yours."
 
 
+class ReactionsFull(Conflict):
+    code, text = "reactions_full", "The message has all the kinds of reactions it can have."
+
+
 class EditConflict(Conflict):
     code, text = "edit_conflict", "The message was edited meanwhile."
 
@@ -60,13 +64,21 @@ class MessageService:
         batch: int = 256,
     ) -> None:
         self._conversations, self._receipts, self._fanout = conversations, receipts, fanout
+        self._turns = Turns()
+        self.on_sending: Callable[[Id, Id], None] | None = None
+        """Told of conversation and sender when a message comes that no conversation actor has seen."""
         self._writer = StreamWriter(store.MessageLog(fanout), self._stored, batch=batch)
 
     # -- sending
 
     async def send(self, user_id: Id, body: MessageIn) -> MessageOut:
         """Store a message and say it; a retry gets the first answer."""
-        return await (await self.begin_send(user_id, body))
+        answer = await self.begin_send(user_id, body)
+        if self.on_sending is not None:
+            self.on_sending(
+                body.conversation_id or self._conversations.direct_id(user_id, body.to or ""), user_id
+            )
+        return await answer
 
     async def begin_send(self, user_id: Id, body: MessageIn) -> "asyncio.Task[MessageOut]":
         """Check a message and give it its turn; the task is its answer once it is stored.
@@ -158,7 +170,7 @@ class MessageService:
         found = await Message.before(conversation_id, None, limit)
         return await self.shown(conversation_id, found[::-1])
 
-    # -- changing
+    # -- changing: one change of a conversation at a time on this node, so that logs end with the truth
 
     async def edit(self, user_id: Id, body: EditIn) -> MessageOut:
         """Replace one's own text, within 24 hours."""
@@ -166,15 +178,16 @@ class MessageService:
         if message.sender != user_id or message.deleted_at is not None:
             raise Forbidden
         rules.require_editable(message.created_at, now())
-        if message.text != body.text:
-            seen = body.edited_at if "edited_at" in body.model_fields_set else message.edited_at
-            edited = await Message.edit(message.id, user_id, body.text, seen)
-            if edited is None:
-                raise EditConflict
-            message = edited
-        (shown,) = await self.shown(message.conversation, [message])
-        key = f"edit:{message.id}:{message.edited_at}"
-        await self._conversations.tell(message.conversation, MessageUpdated(message=shown), key)
+        async with self._turns.of(message.conversation):
+            if message.text != body.text:
+                seen = body.edited_at if "edited_at" in body.model_fields_set else message.edited_at
+                edited = await Message.edit(message.id, user_id, body.text, seen)
+                if edited is None:
+                    raise EditConflict
+                message = edited
+            (shown,) = await self.shown(message.conversation, [message])
+            key = f"edit:{message.id}:{message.edited_at}"
+            await self._conversations.tell(message.conversation, MessageUpdated(message=shown), key)
         return shown
 
     async def delete(self, user_id: Id, body: DeleteIn) -> MessageOut:
@@ -184,42 +197,36 @@ class MessageService:
         manages = place.other is None and place.role in ("owner", "admin")
         if message.sender != user_id and not manages:
             raise Forbidden
-        message = await Message.erase(message.id) or await self._require_message(user_id, message.id)
-        deleted = MessageDeleted(
-            conversation_id=message.conversation,
-            message_id=message.id,
-            seq=message.seq,
-            deleted_at=message.deleted_at or now(),
-        )
-        await self._conversations.tell(message.conversation, deleted, f"delete:{message.id}")
+        async with self._turns.of(message.conversation):
+            message = await Message.erase(message.id) or await self._require_message(user_id, message.id)
+            deleted = MessageDeleted(
+                conversation_id=message.conversation,
+                message_id=message.id,
+                seq=message.seq,
+                rev=message.rev,
+                deleted_at=message.deleted_at or now(),
+            )
+            await self._conversations.tell(message.conversation, deleted, f"delete:{message.id}")
         return store.shown(message)
 
     async def react(self, user_id: Id, body: ReactIn) -> MessageOut:
-        """Add an emoji or take it back; what stands already stays."""
+        """Add an emoji or take it back; what stands already is told again, should that have been lost."""
         message = await self._require_message(user_id, body.message_id)
         if message.deleted_at is not None:
             raise MessageNotFound
-        if body.on:
-            changed = await Message.react(message.id, user_id, body.emoji, rules.MAX_REACTION_KINDS)
-        else:
-            changed = await Message.unreact(message.id, user_id, body.emoji)
-        if changed is None:
-            stands = user_id in message.reactions.get(body.emoji, ())
-            if stands != body.on:
-                raise Conflict("The message has all the reactions it can have.")
-            return store.shown(message)
-        shown = store.shown(changed)
-        said = MessageReaction(
-            conversation_id=changed.conversation,
-            message_id=changed.id,
-            seq=changed.seq,
-            user_id=user_id,
-            emoji=body.emoji,
-            on=body.on,
-            reactions=shown.reactions,
-        )
-        await self._conversations.tell(changed.conversation, said, f"react:{changed.id}:{now()}:{user_id}")
-        return shown
+        async with self._turns.of(message.conversation):
+            if body.on:
+                changed = await Message.react(message.id, user_id, body.emoji, rules.MAX_REACTION_KINDS)
+            else:
+                changed = await Message.unreact(message.id, user_id, body.emoji)
+            if changed is None:
+                changed = await self._require_message(user_id, message.id)
+                if (user_id in changed.reactions.get(body.emoji, ())) != body.on:
+                    raise ReactionsFull
+            said = store.reaction(changed, user_id, body)
+            key = f"react:{changed.id}:{changed.rev}:{user_id}:{body.emoji}"
+            await self._conversations.tell(changed.conversation, said, key)
+        return store.shown(changed)
 
     async def mark_read(self, user_id: Id, body: ReadIn) -> ReadOut:
         """Have read up to a message or a seq."""

@@ -13,8 +13,16 @@ from realtime import channels
 from realtime.fanout import Delivery, Fanout, packet_of
 from realtime.features.conversations import Place
 from realtime.features.messages import rules
-from realtime.features.messages.schemas import MessageIn, MessageOut, NewMessage
+from realtime.features.messages.schemas import (
+    MessageIn,
+    MessageOut,
+    MessageReaction,
+    NewMessage,
+    ReactIn,
+)
 from realtime.streams import Draft
+
+LISTED_REACTORS = 50
 
 
 class MessageLog:
@@ -85,6 +93,7 @@ def fresh(entry: Mapping[str, Any]) -> NewMessage:
         deleted_at=None,
         client_id=entry["client_id"],
         created_at=entry["created_at"],
+        rev=0,
     )
 
 
@@ -121,6 +130,22 @@ def shown(message: Message, readers: Sequence[Member] = ()) -> MessageOut:
     return MessageOut(**_fields(message), read=at is not None, read_at=at)
 
 
+def reaction(message: Message, user_id: Id, body: ReactIn) -> MessageReaction:
+    """A reaction as everybody's log keeps it; many reactors are not repeated in each entry."""
+    standing = {emoji: users for emoji, users in message.reactions.items() if users}
+    few = sum(map(len, standing.values())) <= LISTED_REACTORS
+    return MessageReaction(
+        conversation_id=message.conversation,
+        message_id=message.id,
+        seq=message.seq,
+        rev=message.rev,
+        user_id=user_id,
+        emoji=body.emoji,
+        on=body.on,
+        reactions=standing if few else None,
+    )
+
+
 def _read_at(reader: Member, seq: int) -> datetime | None:
     if reader.read_seq < seq:
         return None
@@ -144,4 +169,5 @@ def _fields(message: Message) -> dict[str, Any]:
         "deleted_at": message.deleted_at,
         "client_id": message.client_id,
         "created_at": message.created_at,
+        "rev": message.rev,
     }

@@ -8,11 +8,12 @@ import structlog
 from common.clock import now
 from common.errors import Invalid
 from common.ids import Id
-from documents.conversations import Member
+from documents.conversations import ConversationList, Member
 from realtime import channels
 from realtime.fanout import Connection, Fanout
 from realtime.features.conversations import ConversationService
 from realtime.features.conversations.schemas import MessageDelivered, MessageRead, ReadOut
+from realtime.features.conversations.service import ConversationNotFound
 from realtime.features.updates import UpdateService
 
 log = structlog.get_logger(__name__)
@@ -38,22 +39,22 @@ class ReceiptService:
     ) -> ReadOut:
         """Have read everything up to `seq`. Doing it again, or for less, changes nothing."""
         await self._conversations.place(user_id, conversation_id)
-        head = await self._conversations.head(conversation_id)
-        member = await Member.of(conversation_id, user_id)
-        if seq > head:
-            raise Invalid.field("seq", f"the last message is {head}")
-        position = member.read_seq if member else 0
-        if seq > position:
+        row = await ConversationList.one(user_id, conversation_id)
+        if row is None:
+            raise ConversationNotFound
+        if seq > row.seq:
+            raise Invalid.field("seq", f"the last message is {row.seq}")
+        if seq > row.member.read_seq:
             await Member.mark_read(conversation_id, user_id, seq, now())
-        if seq >= position:
+        if seq >= row.member.read_seq:
             await self._tell(user_id, conversation_id, seq, message_id)
-        position = max(position, seq)
-        return ReadOut(conversation_id=conversation_id, seq=position, unread=head - position)
+        position = max(row.read_seq, seq)
+        return ReadOut(conversation_id=conversation_id, seq=position, unread=row.seq - position)
 
     async def _tell(self, user_id: Id, conversation_id: Id, seq: int, message_id: Id | None) -> None:
         """Log it once, also when a crash came between marking and logging and the client asks again."""
         read = MessageRead(conversation_id=conversation_id, user_id=user_id, seq=seq, message_id=message_id)
-        members = await self._conversations.member_ids(conversation_id)
+        members = await Member.ids_of(conversation_id, SHARED_UP_TO + 1)
         audience = members if len(members) <= SHARED_UP_TO else [user_id]
         await self._updates.append(audience, read, key=f"read:{conversation_id}:{user_id}:{seq}")
 
