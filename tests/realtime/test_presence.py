@@ -2,13 +2,17 @@
 
 import asyncio
 import time
+from contextlib import AsyncExitStack
 from datetime import datetime
+from pathlib import Path
 
 import pytest
 
 from common.clock import now
+from common.engines import Engines
 from common.ids import new_id
-from tests.clients import Device, Json, Person, eventually
+from loadtests.server import Node as Process
+from tests.clients import Device, Json, Person, eventually, sign_up
 from tests.conftest import MakeSettings, Node, SignUp, StartNode
 
 ONLINE, OFFLINE = "user_online", "user_offline"
@@ -403,3 +407,43 @@ async def test_people_of_a_node_that_stops_go_offline_unless_they_come_back_else
     assert said_of(bobs, ann) == [ONLINE, OFFLINE]
     await eventually(lambda: sees(bobs, cyd))
     assert said_of(bobs, cyd) == [ONLINE]
+
+
+async def test_people_of_a_killed_process_go_offline_when_its_lease_ends_and_not_before(
+    engines: Engines, tmp_path: Path
+) -> None:
+    lease, beat = 3.0, 1.0
+    settings = {
+        "PLAZA_MONGO_URL": engines.mongo_url,
+        "PLAZA_REDIS_URL": engines.redis_url,
+        "PLAZA_DATABASE": f"test_{new_id()[:8]}",
+        "PLAZA_TIMEOUTS__PRESENCE_LEASE": str(lease),
+        "PLAZA_TIMEOUTS__PRESENCE_GRACE": str(GRACE),
+    }
+    async with AsyncExitStack() as stack:
+        doomed, survivor = Process(tmp_path / "doomed", settings), Process(tmp_path / "survivor", settings)
+        for process in (doomed, survivor):
+            stack.push_async_callback(process.kill)
+        await asyncio.gather(doomed.start(), survivor.start())
+        ann, bob, cyd = [await sign_up(survivor.url, name) for name in ("ann", "bob", "cyd")]
+        for person in (ann, bob, cyd):
+            stack.push_async_callback(person.leave)
+        for friend in (ann, cyd):
+            await friend.befriend(bob)
+        bobs = await bob.device(survivor.url)
+        await ann.device(doomed.url)
+        await cyd.device(doomed.url)
+        await bobs.wait_until(lambda: said_of(bobs, ann) == said_of(bobs, cyd) == [ONLINE])
+
+        await doomed.kill()
+        killed = now()
+        await cyd.device(survivor.url)
+        gone = await bobs.wait_for(OFFLINE, seconds=3 * lease)
+        took = (now() - killed).total_seconds()
+
+        assert gone["userId"] == ann.id
+        assert lease - 1.5 * beat <= took <= lease + 3 * beat
+        assert -1.5 * beat <= (moment(gone["lastSeen"]) - killed).total_seconds() <= 0
+        assert said_of(bobs, cyd) == [ONLINE]
+        assert (await states(bobs, ann))[ann.id]["lastSeen"] == gone["lastSeen"]
+        assert await sees(bobs, cyd) is True

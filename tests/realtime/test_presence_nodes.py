@@ -19,7 +19,7 @@ from common.engines import Engines
 from common.ids import Id, new_id
 from realtime.features.presence.store import Left, RedisPresence
 
-LEASE, GRACE = 0.6, 0.3
+LEASE, GRACE = 1.2, 0.3
 BEAT = LEASE / 3
 
 
@@ -217,7 +217,7 @@ async def test_a_node_that_stops_leaves_its_people_to_the_others_after_the_grace
 
 
 async def test_a_redis_that_lost_everything_takes_nobody_offline(start: StartNode, engine: Engines) -> None:
-    one, other = await start(), await start()
+    one, other = await start(lease=2.4), await start(lease=2.4)
     ann, bob, both = people(3)
     await one.store.join(ann)
     await other.store.join(bob)

@@ -106,7 +106,8 @@ class Announcer:
         ]
         audiences = await self._friends.audiences([news.user_id for news in shown])
         for news in shown:
-            self._publish(news, audiences.get(news.user_id, ()))
+            before = kept[news.user_id].last_seen if news.user_id in kept else None
+            self._publish(news, audiences.get(news.user_id, ()), max(news.at, before or news.at))
         await self._look_again([news.user_id for news in shown if not news.is_online and not news.hides])
 
     def _is_true(self, news: News, kept: Presence | None) -> bool:
@@ -114,11 +115,11 @@ class Announcer:
         since = kept.hidden_since if kept is not None else None
         return since == news.at if news.hides else not rules.is_hidden(since, now(), self._grace)
 
-    def _publish(self, news: News, audience: Collection[Id]) -> None:
+    def _publish(self, news: News, audience: Collection[Id], last_seen: datetime) -> None:
         said = (
             UserOnline(user_id=news.user_id)
             if news.is_online
-            else UserOffline(user_id=news.user_id, last_seen=news.at)
+            else UserOffline(user_id=news.user_id, last_seen=last_seen)
         )
         self._fanout.publish_many([channels.user(friend) for friend in audience], said)
 
