@@ -39,6 +39,12 @@ class Connection(web.RequestHandler):
         self._patience.cancel()
         super().connection_lost(exc)
 
+    def close(self) -> None:
+        """Stop; whoever has asked for nothing yet is not given the time that requests get."""
+        super().close()
+        if self._request_count == 0:
+            self.force_close()
+
     def _give_up(self) -> None:
         if self._request_count == 0 and self._current_request is None:
             self.force_close()
