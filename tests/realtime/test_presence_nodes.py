@@ -133,7 +133,7 @@ async def test_people_of_a_crashed_node_are_gone_once_when_its_lease_ends_and_no
     start: StartNode,
 ) -> None:
     crashed, one, other = await start(), await start(), await start()
-    users = people(120)
+    users = people(450)
     await asyncio.gather(*(crashed.store.join(user) for user in users))
     before = now()
     await crashed.crash()
@@ -167,7 +167,7 @@ async def test_who_is_on_another_node_too_is_not_gone_with_the_crashed_one(start
 
 async def test_when_the_one_that_clears_up_dies_too_another_goes_on(start: StartNode) -> None:
     crashed, reaper = await start(), await start()
-    users = people(120)
+    users = people(450)
     await asyncio.gather(*(crashed.store.join(user) for user in users))
     reaper.telling.clear()
     await crashed.crash()

@@ -19,7 +19,7 @@ from realtime.features.presence.store import PresenceStore
 
 log = structlog.get_logger(__name__)
 
-BATCH = 50
+BATCH = 200
 MAX_WAITING = 100_000
 MAX_PAUSE = 2.0
 STOP_SECONDS = 2.0

@@ -11,7 +11,7 @@ from realtime.features.presence.store.port import Listener
 
 log = structlog.get_logger(__name__)
 
-BATCH = 50
+BATCH = 200
 
 
 class Reaper:
