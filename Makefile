@@ -14,6 +14,7 @@ export PYRIGHT_PYTHON_GLOBAL_NODE := 0
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 PYTHON := .venv/bin/python
+JS := tests/js/node_modules
 PORT ?= 8001
 ARGS ?=
 
@@ -28,7 +29,7 @@ help: ## show this list
 run: .venv/installed ## serve on http://localhost:8001 with embedded engines (PORT=… to move it)
 	@exec $(PYTHON) -m realtime serve --port $(PORT) $(ARGS)
 
-test: .venv/installed ## run the tests on real engines (ARGS="-k calls" to choose)
+test: .venv/installed $(JS)/.installed ## run the tests on real engines (ARGS="-k calls" to choose)
 	$(PYTHON) -m pytest $(ARGS)
 
 check: .venv/installed ## format, lint, types, import rules
@@ -55,9 +56,14 @@ lock: .venv/installed ## resolve pyproject.toml again (ARGS=--upgrade for newer 
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 
 clean: ## remove the environment and every cache; ./data stays
-	rm -rf .venv .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv $(JS) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 
 .venv/installed: requirements/dev.txt requirements/uv.txt .ci/bootstrap
 	@sh .ci/bootstrap
+	@touch $@
+
+# The official JavaScript client, which the tests drive. npm and node come from the environment made above.
+$(JS)/.installed: tests/js/package.json .venv/installed .ci/install-js
+	@sh .ci/install-js
 	@touch $@

@@ -62,6 +62,11 @@ class App:
         """All it has told under that name."""
         return [value for name, value in self.lines if name == what]
 
+    @property
+    def names(self) -> list[str]:
+        """What kinds of things it has told, in their order."""
+        return [name for name, _ in self.lines]
+
     async def until(self, condition: Callable[[], bool], seconds: float = WAIT) -> None:
         """Until `condition` holds after it has told something."""
         async with self._changed:
@@ -103,11 +108,16 @@ class App:
 
 
 class Line:
-    """The network between clients and a node: it can be slow, be cut, lose answers, and lead elsewhere."""
+    """The network between clients and a node: it can be slow, be cut, lose answers, and lead elsewhere.
 
-    def __init__(self, url: str, latency: float = 0.0) -> None:
+    One that swallows frames is like many a proxy: WebSockets open, and then nothing comes out of them.
+    """
+
+    def __init__(self, url: str, latency: float = 0.0, *, swallows_frames: bool = False) -> None:
         self._far = urlsplit(url)
-        self._latency = latency
+        self._latency, self._swallows_frames = latency, swallows_frames
+        self.carried: list[bytes] = []
+        """What it brought to clients."""
         self._is_cut = False
         self._silent: set[asyncio.StreamWriter] = set()
         self._near: set[asyncio.StreamWriter] = set()
@@ -135,7 +145,7 @@ class Line:
             self._far = urlsplit(url)
 
     def lose_answers(self) -> None:
-        """From now on nothing comes back on the connections there are; what clients say still arrives."""
+        """On the connections there are nothing comes back any more, not even their end."""
         self._silent = set(self._near)
 
     async def _carry(self, reader: asyncio.StreamReader, near: asyncio.StreamWriter) -> None:
@@ -152,14 +162,19 @@ class Line:
             self._near.discard(near)
 
     async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        """Carry one direction; when either end breaks, so does the other."""
+        """Carry one direction, to its end."""
         try:
             while data := await source.read(65_536):
                 await asyncio.sleep(self._latency)
                 if target not in self._silent:
+                    if target in self._near:
+                        self.carried.append(data)
                     target.write(data)
                     await target.drain()
+                if self._swallows_frames and data.startswith(b"HTTP/1.1 101"):
+                    self._silent.add(target)
         except OSError:
             pass
         finally:
-            target.close()
+            if target not in self._silent:
+                target.close()
