@@ -3,7 +3,6 @@
 `open_services` starts what a process needs and stops it in the opposite order.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,7 +23,6 @@ from common.settings import Settings
 from common.tokens import AccessTokens
 from documents.connection import initiate_replica_set
 from documents.database import Database
-from realtime import channels
 from realtime.actors import Actors
 from realtime.fanout import Fanout, LocalFanout
 from realtime.fanout.bus import BusKey, RedisBus
@@ -46,8 +44,9 @@ from realtime.features.sync.service import SyncLimits
 from realtime.features.updates import UpdateService
 from realtime.gateway.commands import CommandTable
 from realtime.gateway.server import Gateway
-from realtime.gateway.session import Session
 from realtime.limits import RateLimits
+from realtime.listening import Listening
+from realtime.order import Turns
 from realtime.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
@@ -97,28 +96,6 @@ class Services:
     async def failed(self) -> str:
         """Wait until an embedded engine is beyond help."""
         return str(await self.engines.failed())
-
-
-class Listening:
-    """The gateway's first hook: a session hears its person's log and conversations before it is told so."""
-
-    def __init__(
-        self, local: LocalFanout, updates: UpdateService, conversations: ConversationService
-    ) -> None:
-        self._local, self._updates, self._conversations = local, updates, conversations
-
-    async def opened(self, session: Session) -> None:
-        """Join the log first: a conversation that begins meanwhile is joined through it."""
-        self._local.join(session, channels.user(session.user_id))
-        heads = await asyncio.gather(
-            self._updates.head(session.user_id), self._conversations.channels_of(session.user_id)
-        )
-        self._local.join(session, channels.user(session.user_id), heads[0])
-        for channel, seq in heads[1]:
-            self._local.join(session, channel, seq)
-
-    async def closed(self, session: Session) -> None:
-        """Fan-out has forgotten the session already."""
 
 
 @asynccontextmanager
@@ -180,7 +157,8 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
     friends = FriendService(people, updates, Blocks())
-    conversations = ConversationService(people, friends, updates, fanout)
+    conversations = ConversationService(people, friends, updates, fanout, Turns(timeouts.command))
+    groups = GroupService(database, conversations, people, friends, updates)
     receipts = ReceiptService(conversations, updates, fanout)
     messages = MessageService(conversations, receipts, fanout, batch=streams.batch)
     sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)
@@ -204,14 +182,18 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         profiles=ProfileService(accounts, friends, presence),
         updates=updates,
         conversations=conversations,
-        groups=GroupService(database, conversations, people, friends, updates),
+        groups=groups,
         receipts=receipts,
         messages=messages,
         sync=SyncService(conversations, messages, receipts, updates, limits=sync_limits),
         commands=commands,
         gateway=Gateway(settings, accounts, commands, actors, local),
         upkeep=Upkeep(
-            local, accounts, revocation_every=timeouts.revocation_sweep, sweep_every=timeouts.stream_sweep
+            local,
+            accounts,
+            groups,
+            revocation_every=timeouts.revocation_sweep,
+            sweep_every=timeouts.stream_sweep,
         ),
     )
 

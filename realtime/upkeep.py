@@ -16,6 +16,7 @@ from realtime.fanout import Delivery, LocalFanout
 log = structlog.get_logger(__name__)
 
 LAG_EVERY = 0.25
+DEPARTURES_EVERY = 5.0
 OVERLAP = timedelta(seconds=15)
 """How far clocks of nodes may differ without a revocation being overlooked."""
 
@@ -26,19 +27,32 @@ class Revocations(Protocol):
         ...
 
 
+class Departures(Protocol):
+    async def finish_departures(self) -> None:
+        """Tell of departures from groups that somebody failed to tell of."""
+        ...
+
+
 class Upkeep:
     """Owns the periodic tasks of a node."""
 
     def __init__(
-        self, local: LocalFanout, revocations: Revocations, *, revocation_every: float, sweep_every: float
+        self,
+        local: LocalFanout,
+        revocations: Revocations,
+        departures: Departures,
+        *,
+        revocation_every: float,
+        sweep_every: float,
     ) -> None:
-        self._local, self._revocations = local, revocations
+        self._local, self._revocations, self._departures = local, revocations, departures
         self._revocation_every, self._sweep_every = revocation_every, sweep_every
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self, *, heals: bool) -> None:
         """Begin; `heals` when other nodes write to our streams."""
         self._every(self._revocation_every, self._end_revoked)
+        self._every(DEPARTURES_EVERY, self._departures.finish_departures)
         self._tasks.append(asyncio.get_running_loop().create_task(_watch_lag()))
         if heals:
             self._every(self._sweep_every, self._local.catch_up)

@@ -51,11 +51,9 @@ async def list_conversations(request: web.Request) -> web.Response:
     app = services(request)
     position = wanted.position(request, LIST)
     before = (datetime.fromisoformat(position[0]), position[1]) if position else None
-    found = await app.messages.conversations(
-        user_id, wanted.limit + 1, before, 0 if before else wanted.offset
-    )
-    shown = found[: wanted.limit]
-    behind = (shown[-1].last_at.isoformat(), shown[-1].id) if len(found) > wanted.limit else None
+    skip = 0 if before else wanted.offset
+    shown, last = await app.messages.conversations_page(user_id, wanted.limit, before, skip)
+    behind = (last[0].isoformat(), last[1]) if last else None
     page = Page(wanted, await app.conversations.count(user_id), behind, LIST)
     return reply_page(request, shown, page)
 

@@ -144,7 +144,7 @@ async def test_adding_somebody_many_times_at_once_makes_one_member(ann: Person, 
 async def test_a_group_is_never_over_its_limit(
     plaza: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("realtime.features.groups.service.MAX_MEMBERS", 4)
+    monkeypatch.setattr("realtime.features.groups.service.groups.MAX_MEMBERS", 4)
     group = await group_of(ann)
     others = [await sign_up(plaza.url, "guest") for _ in range(8)]
 

@@ -9,6 +9,7 @@ from common.ids import Id
 from realtime.channels import Publication, Wire
 
 Role = Literal["owner", "admin", "member"]
+ClientId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 GroupName = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=100)]
 
 
@@ -39,11 +40,15 @@ class MemberOut(Wire):
 
 
 class ConversationOut(Wire):
-    """A conversation as one member sees it. `unread` is `seq` less `readSeq`; 100 members are listed."""
+    """A conversation as one member sees it. `unread` is `seq` less `readSeq`; 100 members are listed.
+
+    `version` grows with every change of name, members or roles: ignore what is older than what you have.
+    """
 
     id: Id
     kind: Literal["direct", "group"]
     name: str | None
+    version: int
     members: list[MemberOut]
     member_count: int
     role: Role
@@ -56,8 +61,9 @@ class ConversationOut(Wire):
 
 
 class GroupIn(Wire):
-    """A new group: its name and who else is in it."""
+    """A new group: its name and who else is in it. With the same `clientId` again it is the same group."""
 
+    client_id: ClientId | None = None
     name: GroupName
     member_ids: list[Id] = Field(default_factory=list[str], max_length=200)
 
@@ -120,10 +126,14 @@ Change = Literal["created", "member_added", "member_removed", "role_changed", "r
 
 
 class ConversationUpdated(Publication, event="conversation_updated", logged=True):
-    """A conversation came into being for this person, or its name, members, roles or one's muting changed."""
+    """A conversation came into being for this person, or its name, members, roles or one's muting changed.
+
+    `version` is the conversation's with this change: ignore it when you have a higher one. Muting has none.
+    """
 
     conversation_id: Id
     change: Change
+    version: int | None = None
     kind: Literal["direct", "group"] = "group"
     name: str | None = None
     user_id: Id | None = None

@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from time import monotonic
@@ -16,15 +17,16 @@ from documents.conversations import Conversation, ConversationList, Head, Member
 from realtime import channels
 from realtime.channels import Publication
 from realtime.fanout import Delivery, Fanout
+from realtime.features.conversations import store
 from realtime.features.conversations.schemas import (
     ConversationOut,
     ConversationUpdated,
     JoinOut,
-    MemberOut,
     Person,
     Role,
 )
 from realtime.features.updates import UpdateService
+from realtime.order import Turns
 
 PLACE_SECONDS = 1.5
 MAX_PLACES = 50_000
@@ -72,12 +74,16 @@ class Place:
 class ConversationService:
     """Direct conversations and their members' places; groups are managed by `GroupService`."""
 
-    def __init__(self, people: People, blocks: Blocks, updates: UpdateService, fanout: Fanout) -> None:
+    def __init__(
+        self, people: People, blocks: Blocks, updates: UpdateService, fanout: Fanout, turns: Turns
+    ) -> None:
         self._people, self._blocks, self._updates, self._fanout = people, blocks, updates, fanout
+        self._turns = turns
         self._places: OrderedDict[tuple[Id, Id], tuple[float, Place]] = OrderedDict()
         self._stale: OrderedDict[Id, float] = OrderedDict()
         self._active: dict[Id, Head] = {}
         self._toucher: asyncio.Task[None] | None = None
+        self._touching = asyncio.Lock()
 
     # -- finding and authorising
 
@@ -85,8 +91,9 @@ class ConversationService:
         """The caller's place; raises `ConversationNotFound` for who is not a member, or is blocked."""
         place = self._known_place(user_id, conversation_id)
         if place is None:
+            asked_at = monotonic()
             place = await self._find_place(user_id, conversation_id)
-            self._remember(place)
+            self._remember(place, asked_at + PLACE_SECONDS)
         if place.other is not None and await self._blocks.blocked_between(user_id, place.other):
             raise ConversationNotFound
         return place
@@ -95,13 +102,15 @@ class ConversationService:
         until, place = self._places.get((user_id, conversation_id), (0.0, None))
         return place if until > max(monotonic(), self._stale.get(conversation_id, 0.0)) else None
 
-    def _remember(self, place: Place) -> None:
-        self._places[place.user_id, place.conversation_id] = (monotonic() + PLACE_SECONDS, place)
+    def _remember(self, place: Place, until: float) -> None:
+        """Know a place for a while after it was asked for: one read before `forget_places` stays unknown."""
+        self._places[place.user_id, place.conversation_id] = (until, place)
+        self._places.move_to_end((place.user_id, place.conversation_id))
         while len(self._places) > MAX_PLACES:
             self._places.popitem(last=False)
 
     def forget_places(self, conversation_id: Id) -> None:
-        """Look again, because members or roles have changed here."""
+        """Look again, because members or roles have changed here; also for who is looking just now."""
         self._stale[conversation_id] = monotonic() + PLACE_SECONDS
         self._stale.move_to_end(conversation_id)
         while len(self._stale) > MAX_PLACES:
@@ -153,7 +162,9 @@ class ConversationService:
         """Tell both people of a new direct conversation, once, and let their sockets listen to it."""
         if place.is_begun or place.other is None:
             return
-        created = ConversationUpdated(conversation_id=place.conversation_id, change="created", kind="direct")
+        created = ConversationUpdated(
+            conversation_id=place.conversation_id, change="created", kind="direct", version=1
+        )
         await self._updates.append(
             (place.user_id, place.other),
             created,
@@ -179,8 +190,15 @@ class ConversationService:
     ) -> list[Row]:
         """A person's conversations by activity, without those they share with a blocked person only."""
         await self.touch()
-        hidden = [Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)]
-        return await ConversationList.page(user_id, limit, before, skip, hidden)
+        return await ConversationList.page(user_id, limit, before, skip, await self._hidden(user_id))
+
+    async def count(self, user_id: Id) -> int:
+        """How many conversations all pages together have."""
+        return await ConversationList.count(user_id, await self._hidden(user_id))
+
+    async def _hidden(self, user_id: Id) -> list[Id]:
+        """The direct conversations that a block hides."""
+        return [Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)]
 
     async def shown(self, rows: Sequence[Row]) -> list[ConversationOut]:
         """Rows of the list as the wire shows them, with members and their names."""
@@ -188,18 +206,15 @@ class ConversationService:
             row.conversation.id: await Member.list_of(row.conversation.id, LISTED_MEMBERS) for row in rows
         }
         cards = await self._people.cards({m.user for members in listed.values() for m in members})
-        return [_conversation_out(row, _members_out(listed[row.conversation.id], cards)) for row in rows]
+        return [store.shown(row, listed[row.conversation.id], cards) for row in rows]
 
     async def enter(self, place: Place) -> JoinOut:
         """What a client needs on opening a conversation."""
         shown = await self.show(place.user_id, place.conversation_id)
         return JoinOut(conversation_id=shown.id, seq=shown.seq, members=shown.members, unread=shown.unread)
 
-    async def count(self, user_id: Id) -> int:
-        return await ConversationList.count(user_id)
-
     async def channels_of(self, user_id: Id) -> list[tuple[str, int]]:
-        """The channels of all conversations of a person, with the last seq of each."""
+        """The channels of a person's conversations, the most active ones, with the last seq of each."""
         mine = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
         heads = await self.heads(mine)
         return [(channels.conversation(one), heads.get(one, 0)) for one in mine]
@@ -207,11 +222,16 @@ class ConversationService:
     async def memberships(self, user_id: Id, among: Sequence[Id]) -> dict[Id, int]:
         """The last seq of those conversations that this person is a member of and may read."""
         mine = await Member.among(user_id, among)
-        hidden = {Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)}
+        hidden = set(await self._hidden(user_id))
         return await self.heads([one for one in mine if one not in hidden])
 
-    async def member_ids(self, conversation_id: Id) -> list[Id]:
-        return await Member.ids_of(conversation_id)
+    async def still_in(self, user_id: Id, among: Sequence[Id]) -> set[Id]:
+        """Those conversations that this person has a place in, blocked or not."""
+        return set(await Member.among(user_id, among)) if among else set()
+
+    async def member_ids(self, conversation_id: Id, limit: int | None = None) -> list[Id]:
+        """Who is a member; at most `limit` of them, to know cheaply whether there are more than that."""
+        return await Member.ids_of(conversation_id, limit)
 
     async def heads(self, conversation_ids: Sequence[Id]) -> dict[Id, int]:
         """The exact last seq of each conversation."""
@@ -242,53 +262,24 @@ class ConversationService:
         await self.touch()
 
     async def touch(self) -> None:
-        """Write what was noted. Should it be lost, only the order of lists is late until the next message."""
-        heads, self._active = list(self._active.values()), {}
-        try:
-            if heads:
-                await Conversation.touch(heads)
-        except Exception:
-            log.exception("touch_failed", conversations=len(heads))
+        """Write what was noted; on return it is written, also what somebody else was writing just now.
+
+        Should it be lost, only the order of lists is late until the next message.
+        """
+        async with self._touching:
+            heads, self._active = list(self._active.values()), {}
+            try:
+                if heads:
+                    await Conversation.touch(heads)
+            except Exception:
+                log.exception("touch_failed", conversations=len(heads))
+
+    # -- changing
+
+    def turn(self, conversation_id: Id) -> AbstractAsyncContextManager[None]:
+        """Change a conversation and tell of it within a turn: on this node nobody else does so meanwhile."""
+        return self._turns.of(conversation_id)
 
     async def tell(self, conversation_id: Id, publication: Publication, key: str) -> None:
         """Log a change for every member."""
         await self._updates.append(await Member.ids_of(conversation_id), publication, key=key)
-
-
-def _members_out(members: Sequence[Member], cards: Mapping[Id, Person]) -> list[MemberOut]:
-    shown: list[MemberOut] = []
-    for member in members:
-        card = cards.get(member.user)
-        shown.append(
-            MemberOut(
-                user_id=member.user,
-                name=card.name if card else "",
-                handle=card.handle if card else "",
-                avatar=card.avatar if card else None,
-                role=member.role,
-                read_seq=member.read_seq,
-                delivered_seq=max(member.delivered_seq, member.read_seq),
-                joined_at=member.joined_at,
-            )
-        )
-    return shown
-
-
-def _conversation_out(row: Row, members: list[MemberOut]) -> ConversationOut:
-    member, conversation = row.member, row.conversation
-    return ConversationOut(
-        id=conversation.id,
-        kind=conversation.kind,
-        name=conversation.name,
-        members=members,
-        member_count=conversation.member_count,
-        role=member.role,
-        muted=member.muted,
-        seq=row.seq,
-        read_seq=row.read_seq,
-        unread=max(0, row.seq - row.read_seq),
-        created_at=conversation.created_at,
-        last_at=max(
-            conversation.last_at, row.last_message["created_at"] if row.last_message else conversation.last_at
-        ),
-    )

@@ -7,7 +7,7 @@ from datetime import datetime
 from common.clock import now
 from common.errors import Conflict, Forbidden, Invalid, NotFound
 from common.ids import Id
-from documents.conversations import Member
+from documents.conversations import Member, Row
 from documents.messages import Message
 from realtime.fanout import Delivery, Fanout
 from realtime.features.conversations import ConversationService, Place
@@ -153,7 +153,20 @@ class MessageService:
         self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
     ) -> list[ConversationEntry]:
         """One's conversations by activity, each with its last message."""
-        rows = await self._conversations.page(user_id, limit, before, skip)
+        return await self._entries(await self._conversations.page(user_id, limit, before, skip))
+
+    async def conversations_page(
+        self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
+    ) -> tuple[list[ConversationEntry], tuple[datetime, Id] | None]:
+        """A page of one's conversations, and behind what to go on if there are more.
+
+        That is what the list is sorted by, which may be older than the `lastAt` that is shown.
+        """
+        rows = await self._conversations.page(user_id, limit + 1, before, skip)
+        last = rows[limit - 1].conversation if len(rows) > limit else None
+        return await self._entries(rows[:limit]), (last.last_at, last.id) if last else None
+
+    async def _entries(self, rows: Sequence[Row]) -> list[ConversationEntry]:
         entries: list[ConversationEntry] = []
         for out, row in zip(await self._conversations.shown(rows), rows, strict=True):
             last = [Message.model_validate(row.last_message)] if row.last_message else []

@@ -1,0 +1,23 @@
+"""Conversations, the places people have in them, and who left."""
+
+from beanie import Document
+
+from documents.conversations.conversations import Conversation, Head, Kind
+from documents.conversations.departures import Departure
+from documents.conversations.lists import ConversationList, Row
+from documents.conversations.members import Mark, Member, Role
+
+DOCUMENTS: list[type[Document]] = [Conversation, Member, Departure]
+
+__all__ = [
+    "DOCUMENTS",
+    "Conversation",
+    "ConversationList",
+    "Departure",
+    "Head",
+    "Kind",
+    "Mark",
+    "Member",
+    "Role",
+    "Row",
+]
