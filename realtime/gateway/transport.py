@@ -30,6 +30,7 @@ from realtime.fanout.packets import Packet, frame_of
 PROBE_SECONDS = 10.0
 PROBED_POLL_SECONDS = 0.1
 POST_SECONDS = 15.0
+FAREWELL_SECONDS = 5.0
 UNSENT_BYTES = 131_072
 EPHEMERAL_SHARE = 8
 """An ephemeral packet is dropped when more than 1/8 of the outgoing budget waits already."""
@@ -255,6 +256,7 @@ class EngineSocket(async_socket.AsyncSocket):
                 # Clients act on CLOSE before what stands in front of it; without it the next poll is refused.
                 self.queue.put_nowait(engine_packets.Packet(engine_packets.CLOSE))
             self.queue.put_nowait(None)
+            self.server.keep_farewell(self)
         elif goodbye:
             self._write_frame(_CLOSE)
             task = asyncio.get_running_loop().create_task(self._close_websocket(self._ws, code, reason))
@@ -349,6 +351,22 @@ class EngineServer(engineio.AsyncServer):
             "websocket": _WebSocket,
             "translate_request": _environ_with_address(driver["translate_request"]),
         }
+        self._farewells: dict[str, EngineSocket] = {}
+
+    def keep_farewell(self, socket: EngineSocket) -> None:
+        """Keep what a closed socket's client has not fetched yet, for a moment: it may be between two polls."""
+        self._farewells[socket.sid] = socket
+        asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._farewells.pop, socket.sid, None)
+
+    async def farewell(self, request: web.Request) -> web.Response | None:
+        """The answer to a poll that comes after the end, if anything was left to say."""
+        if request.method != "GET" or "Upgrade" in request.headers:
+            return None
+        socket = self._farewells.pop(request.query.get("sid", ""), None)
+        packets = await socket.poll() if socket is not None else []
+        if not packets:
+            return None
+        return await self._make_response(self._ok(packets), self._async["translate_request"](request))
 
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
@@ -416,7 +434,8 @@ class SocketServer(socketio.AsyncServer):
     async def handle(self, request: web.Request, address: str) -> web.StreamResponse:
         """Serve one HTTP request of either transport for a client at `address`."""
         request[ADDRESS] = address
-        return await self.eio.handle_request(request)
+        farewell = await self.eio.farewell(request)
+        return farewell if farewell is not None else await self.eio.handle_request(request)
 
     def stop(self, code: int = WSCloseCode.SERVICE_RESTART) -> None:
         """Close every socket without waiting for any."""

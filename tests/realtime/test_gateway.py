@@ -299,6 +299,21 @@ async def test_long_polling_and_its_upgrade_carry_a_conversation(
         assert [m["seq"] for m in device.all("new_message")] == list(range(1, 12))
 
 
+async def test_a_farewell_waits_for_who_is_between_two_polls(plaza: Node, ann: Person) -> None:
+    base = f"{plaza.url}/socket.io/?EIO=4&transport=polling"
+    sid = json.loads((await ann.http.get(base)).body[1:])["sid"]
+    poll = f"{base}&sid={sid}"
+    await ann.http.ask("POST", poll, data="40" + json.dumps({"token": ann.token}))
+    assert (await ann.http.get(poll)).body.startswith("40")
+
+    assert (await ann.http.post("/api/auth/logout")).status == 200
+
+    ended, disconnect = (await ann.http.get(poll)).body.split("\x1e")
+    assert json.loads(ended[2:])[1]["code"] == "signed_out"
+    assert disconnect == "41"
+    assert (await ann.http.get(poll)).status == 400
+
+
 @pytest.mark.parametrize(
     ("body", "headers", "status"),
     [
