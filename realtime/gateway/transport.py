@@ -346,15 +346,12 @@ class EngineServer(engineio.AsyncServer):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, monitor_clients=False, **options)
         driver = cast("dict[str, Any]", self._async)
-        self._async = {
-            **driver,
-            "websocket": _WebSocket,
-            "translate_request": _environ_with_address(driver["translate_request"]),
-        }
+        self._environ = _environ_with_address(driver["translate_request"])
+        self._async = {**driver, "websocket": _WebSocket, "translate_request": self._environ}
         self._farewells: dict[str, EngineSocket] = {}
 
     def keep_farewell(self, socket: EngineSocket) -> None:
-        """Keep what a closed socket's client has not fetched yet, for a moment: it may be between two polls."""
+        """Keep for a moment what a client has not fetched at the end: it may be between two polls."""
         self._farewells[socket.sid] = socket
         asyncio.get_running_loop().call_later(FAREWELL_SECONDS, self._farewells.pop, socket.sid, None)
 
@@ -366,7 +363,7 @@ class EngineServer(engineio.AsyncServer):
         packets = await socket.poll() if socket is not None else []
         if not packets:
             return None
-        return await self._make_response(self._ok(packets), self._async["translate_request"](request))
+        return await self._make_response(self._ok(packets), self._environ(request))
 
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
