@@ -225,11 +225,19 @@ async def test_a_redis_that_lost_everything_takes_nobody_offline(start: StartNod
     await other.store.join(both)
     await settled(one, other)
     assert await one.sees(ann, bob, both)
+    epoch = one.store._epoch
 
+    await other.crash()  # so that it is slower than the first to notice
     await restart(engine)
+    leaving = asyncio.create_task(one.leaves(both))
+    await eventually(lambda: one.store._epoch != epoch)
+    noticed = time.monotonic()
+    while time.monotonic() < noticed + 2 * BEAT:
+        assert await one.sees(ann, bob, both)
+        await asyncio.sleep(0.01)
+    await other.wake_up()
 
-    assert await one.sees(ann, bob, both)
-    assert await one.leaves(both) is Left.NOT_LAST
+    assert await leaving is Left.NOT_LAST
     assert await one.leaves(ann) is Left.LAST
     assert not await other.sees(ann)
     assert await one.sees(bob, both)
