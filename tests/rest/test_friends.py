@@ -92,7 +92,7 @@ async def test_l25_two_crossing_requests_become_one_friendship(ann: Person, bob:
     assert await friends_of(bob) == [ann.id]
     for device in (anns, bobs):
         await device.wait_for(ACCEPTED)
-        assert await device.hears_nothing_but(ASKED, ACCEPTED)
+        assert await device.hears_nothing_but(ASKED, ACCEPTED, "user_online")
         assert len(device.all(ACCEPTED)) == len(device.all(ASKED)) == 1
 
 
@@ -106,7 +106,7 @@ async def test_l25_a_hundred_concurrent_accepts_make_one_friendship(ann: Person,
     assert await friends_of(ann) == [bob.id]
     for device in (anns, bobs):
         await device.wait_for(ACCEPTED)
-        assert await device.hears_nothing_but(ASKED, ACCEPTED)
+        assert await device.hears_nothing_but(ASKED, ACCEPTED, "user_online")
         assert len(device.all(ACCEPTED)) == 1
 
 
