@@ -32,6 +32,7 @@ BEAT = 1.0
 DEAF_AFTER = 2.5
 MAX_PAUSE = 2.0
 LAST_WORDS = 1.0
+STOP_SECONDS = 2.0
 TAG = 16
 
 Troubles = (RedisError, OSError, TimeoutError)
@@ -68,7 +69,7 @@ class RedisBus:
         self._drained.set()
         self._tasks: list[asyncio.Task[None]] = []
         self._heard_at: float | None = None
-        self._owes_heal = self._wants_heal = False
+        self._owes_heal = self._wants_heal = self._is_stopped = False
         self._healing: asyncio.Task[None] | None = None
 
     @property
@@ -88,10 +89,12 @@ class RedisBus:
         with suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS):
                 await self._drained.wait()
-        for task in [*self._tasks, self._healing]:
-            if task is not None:
-                task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._is_stopped = True  # a cancellation can get lost in the client's `wait_for` on Python 3.11
+        tasks = [task for task in (*self._tasks, self._healing) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=STOP_SECONDS)
 
     def send(self, delivery: Delivery) -> None:
         """Queue a delivery for the other nodes; what does not fit becomes a hint or is dropped."""
@@ -114,7 +117,7 @@ class RedisBus:
 
     async def _publish(self) -> None:
         pause = 0.05
-        while True:
+        while not self._is_stopped:
             await self._wake.wait()
             batch = self._take()
             if not batch:
@@ -161,7 +164,7 @@ class RedisBus:
         return hashlib.blake2b(body, digest_size=TAG, key=self._key).digest()
 
     async def _beat(self) -> None:
-        while True:
+        while not self._is_stopped:
             try:
                 await self._say({"beat": True})
                 await self._settle_debt()
@@ -174,7 +177,7 @@ class RedisBus:
 
     async def _listen(self) -> None:
         pause = 0.05
-        while True:
+        while not self._is_stopped:
             pubsub = self._redis.pubsub()  # pyright: ignore[reportUnknownMemberType]  (untyped **kwargs)
             try:
                 await pubsub.subscribe(self._channel)
@@ -231,7 +234,7 @@ class RedisBus:
 
     async def _heal_now(self) -> None:
         """Compare the streams; once more for whatever was lost while that was under way."""
-        while self._wants_heal:
+        while self._wants_heal and not self._is_stopped:
             self._wants_heal = False
             try:
                 await self._heal()

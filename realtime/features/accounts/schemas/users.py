@@ -44,6 +44,8 @@ class Online(Protocol):
 
     async def visible_online(self, viewer: Id, user_ids: Iterable[Id]) -> set[Id]: ...
 
+    async def last_seen(self, viewer: Id, user_id: Id) -> datetime | None: ...
+
 
 def _link(text: str) -> str:
     if text and not _LINK.fullmatch(text):

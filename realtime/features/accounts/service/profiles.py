@@ -61,8 +61,10 @@ class ProfileService:
             self._relations.mutual_count(viewer, user_id), self._online.visible_online(viewer, [user_id])
         )
         fields = views.person_fields(user, is_online=user_id in online)
-        if relation != "friends" or user.invisible:
+        if relation != "friends":
             fields["last_active"] = None
+        elif user_id not in online:  # who hides looks like who has gone
+            fields["last_active"] = await self._online.last_seen(viewer, user_id)
         return ProfileOut(**fields, friendship=relation, mutual_friends=mutual)
 
     async def _own(self, user: User) -> OwnProfileOut:

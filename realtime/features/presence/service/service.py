@@ -140,6 +140,11 @@ class PresenceService:
         found = await self.query(viewer, list(user_ids))
         return {state.user_id for state in found.states if state.online}
 
+    async def last_seen(self, viewer: Id, user_id: Id) -> datetime | None:
+        """When this person was last there, as far as the caller may know; None while they are there."""
+        found = await self.query(viewer, [user_id])
+        return found.states[0].last_seen if found.states else None
+
     # -- hiding
 
     async def set_mode(self, user_id: Id, mode: Mode) -> None:
