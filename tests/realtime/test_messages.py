@@ -205,7 +205,7 @@ async def test_a_read_position_never_goes_back(ann: Person, bob: Person) -> None
 
     shown = (await bob.http.get(f"/api/conversations/{conversation}")).data
     assert (shown["readSeq"], shown["unread"]) == (20, 0)
-    assert max(read["seq"] for read in anns.all("message_read")) == 20
+    await anns.wait_for("message_read", lambda read: read["seq"] == 20)
 
 
 async def test_reading_beyond_the_last_message_is_refused(ann: Person, bob: Person) -> None:

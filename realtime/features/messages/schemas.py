@@ -8,7 +8,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 
 from common.ids import Id
 from realtime.channels import Publication, Wire
-from realtime.features.conversations.schemas import ConversationOut
+from realtime.features.conversations.schemas import ClientId, ConversationOut
 
 MAX_TEXT = 10_000
 _EMOJI_PARTS = frozenset({"So", "Sk", "Sm", "Mn", "Me", "Cf", "Po"})
@@ -42,7 +42,6 @@ def _address(url: str) -> str:
 
 
 Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_clean)]
-ClientId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
 Emoji = Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_emoji)]
 MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_address)]
 Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
