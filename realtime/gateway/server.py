@@ -228,6 +228,9 @@ class Gateway:
         problem = as_app_error(error)
         if problem.code == "internal":
             log.exception("connect_failed", exc_info=error)
+        if problem.retryable:  # after a refusal clients do not come back by themselves, after a close they do
+            peer.socket.drop("unavailable")
+            return
         body = wire_error(problem, new_id())
         peer.socket.write(refused_packet({"message": body["message"], "data": body}))
         asyncio.get_running_loop().call_later(REFUSED_LINGER, peer.socket.drop, "refused")
