@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Protocol
 
@@ -27,6 +28,7 @@ from realtime.features.conversations.schemas import (
 )
 from realtime.features.updates import UpdateService
 from realtime.order import Turns
+from realtime.renewals import Renewals, due_after
 
 PLACE_SECONDS = 1.5
 MAX_PLACES = 50_000
@@ -79,7 +81,8 @@ class ConversationService:
     ) -> None:
         self._people, self._blocks, self._updates, self._fanout = people, blocks, updates, fanout
         self._turns = turns
-        self._places: OrderedDict[tuple[Id, Id], tuple[float, Place]] = OrderedDict()
+        self._places: OrderedDict[tuple[Id, Id], tuple[float, float, Place]] = OrderedDict()
+        self._renewals = Renewals()
         self._stale: OrderedDict[Id, float] = OrderedDict()
         self._active: dict[Id, Head] = {}
         self._toucher: asyncio.Task[None] | None = None
@@ -91,23 +94,29 @@ class ConversationService:
         """The caller's place; raises `ConversationNotFound` for who is not a member, or is blocked."""
         place = self._known_place(user_id, conversation_id)
         if place is None:
-            asked_at = monotonic()
-            place = await self._find_place(user_id, conversation_id)
-            self._remember(place, asked_at + PLACE_SECONDS)
+            place = await self._look(user_id, conversation_id)
         if place.other is not None and await self._blocks.blocked_between(user_id, place.other):
             raise ConversationNotFound
         return place
 
     def _known_place(self, user_id: Id, conversation_id: Id) -> Place | None:
-        until, place = self._places.get((user_id, conversation_id), (0.0, None))
-        return place if until > max(monotonic(), self._stale.get(conversation_id, 0.0)) else None
+        key, moment = (user_id, conversation_id), monotonic()
+        until, due, place = self._places.get(key, (0.0, 0.0, None))
+        if until <= max(moment, self._stale.get(conversation_id, 0.0)):
+            return None
+        if due <= moment:
+            self._renewals.begin(key, partial(self._look, user_id, conversation_id))
+        return place
 
-    def _remember(self, place: Place, until: float) -> None:
-        """Know a place for a while after it was asked for: one read before `forget_places` stays unknown."""
-        self._places[place.user_id, place.conversation_id] = (until, place)
-        self._places.move_to_end((place.user_id, place.conversation_id))
+    async def _look(self, user_id: Id, conversation_id: Id) -> Place:
+        """Find a place and know it for a while from now: one read before `forget_places` stays unknown."""
+        until, due = monotonic() + PLACE_SECONDS, due_after(PLACE_SECONDS)
+        place = await self._find_place(user_id, conversation_id)
+        self._places[user_id, conversation_id] = (until, due, place)
+        self._places.move_to_end((user_id, conversation_id))
         while len(self._places) > MAX_PLACES:
             self._places.popitem(last=False)
+        return place
 
     def forget_places(self, conversation_id: Id) -> None:
         """Look again, because members or roles have changed here; also for who is looking just now."""

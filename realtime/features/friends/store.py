@@ -3,10 +3,12 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Collection
+from functools import partial
 from time import monotonic
 
 from common.ids import Id
 from documents.friends import Block, Friendship
+from realtime.renewals import Renewals, due_after
 
 SECONDS = 1.5
 """How long another node's change may go unnoticed; all paths must heed a block within two seconds."""
@@ -18,20 +20,25 @@ class Blocks:
 
     def __init__(self, seconds: float = SECONDS, most: int = MAX_PAIRS) -> None:
         self._seconds, self._most = seconds, most
-        self._known: OrderedDict[tuple[Id, Id], tuple[float, bool]] = OrderedDict()
+        self._known: OrderedDict[tuple[Id, Id], tuple[float, float, bool]] = OrderedDict()
+        self._renewals = Renewals()
         self._changes = 0
 
     async def between(self, one: Id, other: Id) -> bool:
         """Whether either has blocked the other."""
-        pair = _pair(one, other)
-        known = self._known.get(pair)
-        asked_at = monotonic()
-        if known is not None and known[0] > asked_at:
-            return known[1]
-        changes = self._changes
-        blocked = await Block.between(one, other)
+        pair, moment = _pair(one, other), monotonic()
+        until, due, blocked = self._known.get(pair, (0.0, 0.0, False))
+        if until <= moment:
+            return await self._look(pair)
+        if due <= moment:
+            self._renewals.begin(pair, partial(self._look, pair))
+        return blocked
+
+    async def _look(self, pair: tuple[Id, Id]) -> bool:
+        until, due, changes = monotonic() + self._seconds, due_after(self._seconds), self._changes
+        blocked = await Block.between(*pair)
         if changes == self._changes:  # else the answer may be older than a change made here meanwhile
-            self._remember(pair, asked_at + self._seconds, blocked)
+            self._remember(pair, (until, due, blocked))
         return blocked
 
     async def between_now(self, one: Id, other: Id) -> bool:
@@ -52,8 +59,8 @@ class Blocks:
         finally:
             self._forget(blocker, blocked)
 
-    def _remember(self, pair: tuple[Id, Id], until: float, blocked: bool) -> None:
-        self._known[pair] = (until, blocked)
+    def _remember(self, pair: tuple[Id, Id], known: tuple[float, float, bool]) -> None:
+        self._known[pair] = known
         self._known.move_to_end(pair)
         while len(self._known) > self._most:
             self._known.popitem(last=False)
