@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,8 +23,17 @@ DOCUMENT: dict[str, Any] = {
 """A message as Plaza stores it, without what differs from one to the next."""
 
 
-def insert_many_rate(url: str, seconds: float, batch: int) -> float:
-    """Documents per second of ordered `insert_many` with majority and journal, under the same two indexes."""
+@dataclass(frozen=True)
+class Plain:
+    """Documents per second, and how long each call took."""
+
+    rate: float
+    latencies: list[float]
+
+
+def plain_inserts(url: str, seconds: float, batch: int) -> Plain:
+    """Ordered `insert_many`, majority and journal, one call after the other, under the same indexes."""
+    latencies: list[float] = []
     concern = WriteConcern(w="majority", j=True)
     with MongoClient[dict[str, Any]](url) as client:
         plain = client["bench"].get_collection("messages", write_concern=concern)
@@ -35,12 +45,14 @@ def insert_many_rate(url: str, seconds: float, batch: int) -> float:
         )
         stored, started = 0, time.perf_counter()
         talks = [str(uuid.uuid4()) for _ in range(batch)]
-        while (elapsed := time.perf_counter() - started) < seconds:
+        while (begun := time.perf_counter()) < started + seconds:
             seq, at = stored // batch + 1, datetime.now(UTC)
             plain.insert_many([_document(talk, seq, at) for talk in talks])
+            latencies.append(time.perf_counter() - begun)
             stored += batch
+        elapsed = time.perf_counter() - started
         client.drop_database("bench")
-    return stored / elapsed
+    return Plain(stored / elapsed, latencies)
 
 
 def _document(talk: str, seq: int, at: datetime) -> dict[str, Any]:

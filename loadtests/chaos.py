@@ -10,243 +10,183 @@ import asyncio
 import random
 import sys
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
-from loadtests import faults, views
-from loadtests.checkers import Violation, check
+from loadtests import views
+from loadtests.checkers import check
 from loadtests.client import Client, Manners
 from loadtests.crowd import Talk, found_talks, gather_crowd
-from loadtests.faults import Fault, Trouble
+from loadtests.faults import Trouble
 from loadtests.history import History
-from loadtests.report import milliseconds, percentile, table
+from loadtests.outcome import Outcome, rows_of
+from loadtests.plan import SHORT, Plan
+from loadtests.report import table
 from loadtests.server import Rig, run_orderly
 
 SHOWN = 20
 LAST_WORDS = 4
 SURELY_DOWN = 0.3
-
-
-@dataclass(frozen=True)
-class Plan:
-    """One run. `rate` is messages per second over all; the same `seed` makes the same choices."""
-
-    clients: int = 50
-    talks: int = 20
-    sends: int = 10_000
-    rate: float = 120.0
-    seed: int = 1
-    faults: Sequence[Fault] = faults.LONG
-    settings: dict[str, str] = field(default_factory=dict[str, str])
-    talk_within: float = 420.0
-    heal_within: float = 15.0
-    away: float = 10.0
-    cut_every: float = 1.0
-
-
-SHORT = Plan(
-    clients=16,
-    talks=8,
-    sends=800,
-    rate=80.0,
-    faults=faults.SHORT,
-    settings={"PLAZA_TIMEOUTS__STREAM_SWEEP": "2"},
-    talk_within=30.0,
-    heal_within=10.0,
-    away=3.0,
-)
-
-
-@dataclass
-class Outcome:
-    """What came of it."""
-
-    plan: Plan
-    history: History
-    violations: list[Violation] = field(default_factory=list[Violation])
-    faults: list[str] = field(default_factory=list[str])
-    live_at_once: int = 0
-    live: int = 0
-    live_after: float = 0.0
-    server_errors: list[str] = field(default_factory=list[str])
-    rows: list[tuple[str, object]] = field(default_factory=list[tuple[str, object]])
+LATER = 20.0
 
 
 async def run(plan: Plan) -> Outcome:
     """Run a plan on a rig of its own."""
+    connector = aiohttp.TCPConnector(limit=0)
     async with (
         Rig(nodes=2, settings=plan.settings) as rig,
-        aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0), cookie_jar=aiohttp.DummyCookieJar()
-        ) as http,
+        aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):
         names = [f"person{plan.seed}x{number}" for number in range(plan.clients)]
         crowd = await gather_crowd(http, rig.urls, names, Manners())
         try:
-            return await _run(plan, rig, crowd)
+            return await Chaos(plan, rig, crowd).run()
         finally:
             await asyncio.gather(*(client.stop() for client in crowd))
 
 
-async def _run(plan: Plan, rig: Rig, crowd: Sequence[Client]) -> Outcome:
-    dice = random.Random(plan.seed)
-    for client in crowd:
-        client.start()
-    await all_synced(crowd, plan.talk_within)
-    talks = await found_talks(crowd, plan.talks, dice)
-    outcome = Outcome(plan, History({talk.id: [crowd[m].account.id for m in talk.members] for talk in talks}))
-    started = time.monotonic()
-    trouble = Trouble(rig, crowd, dice)
-    await _talk_in_trouble(plan, crowd, talks, trouble)
-    outcome.faults = trouble.log
-    talked = time.monotonic() - started
-    await all_synced(crowd, plan.heal_within)
-    await _last_words(plan, rig, crowd, talks)
-    await _see_who_is_whole(outcome, rig, crowd)
-    await all_synced(crowd, plan.heal_within)
-    await asyncio.gather(
-        *(_read_something(client, place, crowd, talks) for place, client in enumerate(crowd))
-    )
-    await all_synced(crowd, plan.heal_within)
-    outcome.history.people = [client.recorded() for client in crowd]
-    outcome.history.views = [await views.view(url, crowd, outcome.history.members) for url in rig.urls]
-    outcome.violations += check(outcome.history)
-    outcome.violations += [
-        Violation("truncated", client.account.id, "was told that its gap is too large")
-        for client in crowd
-        if client.state.truncated
-    ]
-    outcome.server_errors = [line for node in rig.nodes for line in node.errors()]
-    outcome.rows = _rows(outcome, crowd, talked)
-    return outcome
+class Chaos:
+    """One run, phase by phase. A phase that does not end in time is a violation, not the end of the run."""
 
+    def __init__(self, plan: Plan, rig: Rig, crowd: Sequence[Client]) -> None:
+        self._plan, self._rig, self._crowd = plan, rig, crowd
+        self._dice = random.Random(plan.seed)
+        self._outcome = Outcome(plan, History())
+        self._talks: list[Talk] = []
 
-async def all_synced(crowd: Sequence[Client], seconds: float) -> None:
-    """Everybody is connected and has asked for what is missing."""
-    async with asyncio.timeout(seconds):
-        for client in crowd:
+    async def run(self) -> Outcome:
+        """Meet, talk in trouble, say the last words, and be judged."""
+        plan, outcome = self._plan, self._outcome
+        for client in self._crowd:
+            client.start()
+        await self._all_synced()
+        self._talks = await found_talks(self._crowd, plan.talks, self._dice)
+        for talk in self._talks:
+            outcome.history.members[talk.id] = [self._crowd[place].account.id for place in talk.members]
+        started = time.monotonic()
+        await self._within(plan.talk_within, self._talk_in_trouble())
+        outcome.seconds = time.monotonic() - started
+        await self._all_synced()
+        await self._within(plan.away + LATER, self._last_words())
+        await self._see_who_is_whole()
+        await self._all_synced()
+        await self._within(LATER, self._read_at_last())
+        await self._all_synced()
+        await self._judge()
+        return outcome
+
+    async def _within(self, seconds: float, phase: Coroutine[Any, Any, None]) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await phase
+        except TimeoutError:
+            self._outcome.add("late", phase.__name__, f"did not end within {seconds:.0f} s")
+
+    async def _all_synced(self) -> None:
+        """Everybody is connected and has asked for what is missing."""
+        for client in self._crowd:
             client.may_sync = True
             client.want_sync()
-        await asyncio.gather(*(client.synced.wait() for client in crowd))
+        waits = [asyncio.create_task(client.synced.wait()) for client in self._crowd]
+        await asyncio.wait(waits, timeout=self._plan.heal_within)
+        for client, wait in zip(self._crowd, waits, strict=True):
+            if not wait.done():
+                wait.cancel()
+                self._outcome.add("not synced", client.account.id, "asks for more and comes to no end")
 
+    # -- talking
 
-async def _talk_in_trouble(
-    plan: Plan, crowd: Sequence[Client], talks: Sequence[Talk], trouble: Trouble
-) -> None:
-    shares = [plan.sends // len(crowd) + (place < plan.sends % len(crowd)) for place in range(len(crowd))]
+    async def _talk_in_trouble(self) -> None:
+        count, sends = len(self._crowd), self._plan.sends
+        shares = [sends // count + (place < sends % count) for place in range(count)]
 
-    def progress() -> float:
-        return sum(len(client.person.sends) for client in crowd) / plan.sends
+        def progress() -> float:
+            return sum(len(client.person.sends) for client in self._crowd) / sends
 
-    cutting = asyncio.create_task(trouble.lose_connections(plan.cut_every))
-    try:
-        async with asyncio.timeout(plan.talk_within):
+        trouble = Trouble(self._rig, self._crowd, self._dice, self._plan.away, self._outcome.faults)
+        cutting = asyncio.create_task(trouble.lose_connections(self._plan.cut_every))
+        try:
             await asyncio.gather(
-                trouble.make(plan.faults, progress),
-                *(_talk(plan, crowd, place, share, talks) for place, share in enumerate(shares)),
+                trouble.make(self._plan.faults, progress),
+                *(self._talk(place, share, self._plan.rate) for place, share in enumerate(shares)),
             )
-    finally:
-        cutting.cancel()
+        finally:
+            cutting.cancel()
+
+    async def _talk(self, place: int, share: int, rate: float) -> None:
+        """One person's part: messages alone or in bursts, each tried until it is acknowledged; reading."""
+        client, left = self._crowd[place], share
+        mine = [talk for talk in self._talks if place in talk.members]
+        while left > 0:
+            burst = min(left, client.random.choice((1, 1, 1, 3)))
+            left -= burst
+            await asyncio.sleep(client.random.expovariate(rate / len(self._crowd) / burst))
+            target = client.random.choice(mine).target(place, self._crowd)
+            said = len(client.person.sends)
+            texts = [f"{client.account.seed} says {said + number}" for number in range(burst)]
+            await asyncio.gather(*(client.send(target, text) for text in texts))
+            if client.random.random() < 0.2:
+                await self._read(place)
+
+    async def _read(self, place: int) -> None:
+        client = self._crowd[place]
+        mine = [talk for talk in self._talks if place in talk.members]
+        await client.mark_read(client.random.choice(mine).target(place, self._crowd))
+
+    async def _last_words(self) -> None:
+        """Everybody says a little more while Redis is away and nobody syncs: no node hears the other."""
+        assert self._rig.redis is not None
+        for client in self._crowd:
+            client.may_sync = False
+        away = asyncio.create_task(self._rig.redis.down(self._plan.away))
+        await asyncio.sleep(SURELY_DOWN)
+        rate = len(self._crowd) * LAST_WORDS / self._plan.away * 2
+        await asyncio.gather(*(self._talk(place, LAST_WORDS, rate) for place in range(len(self._crowd))))
+        await away
+
+    async def _read_at_last(self) -> None:
+        """Read something that no later message of one's own covers."""
+        await asyncio.gather(*(self._read(place) for place in range(len(self._crowd))))
+
+    # -- judging
+
+    async def _see_who_is_whole(self) -> None:
+        """Without any `sync`: who has everything, because the servers healed what was lost between them."""
+        crowd, outcome = self._crowd, self._outcome
+        heads = await asyncio.gather(*(views.heads_of(self._rig.urls[0], client) for client in crowd))
+
+        def broken() -> list[Client]:
+            return [client for client, head in zip(crowd, heads, strict=True) if not client.state.has(*head)]
+
+        started = time.monotonic()
+        outcome.live_at_once = len(crowd) - len(broken())
+        while broken() and time.monotonic() < started + self._plan.heal_within:
+            await asyncio.sleep(0.1)
+        outcome.live, outcome.live_after = len(crowd) - len(broken()), time.monotonic() - started
+        for client in broken():
+            outcome.add("not healed", client.account.id, "lacks what its node should have said by itself")
+
+    async def _judge(self) -> None:
+        outcome, history = self._outcome, self._outcome.history
+        history.people = [client.recorded() for client in self._crowd]
+        history.views = [await views.view(url, self._crowd, history.members) for url in self._rig.urls]
+        outcome.violations += check(history)
+        for client in self._crowd:
+            if client.state.truncated:
+                outcome.add("truncated", client.account.id, "was told that its gap is too large")
+        outcome.server_errors = [line for node in self._rig.nodes for line in node.errors()]
+        outcome.rows = rows_of(outcome, self._crowd)
 
 
-async def _talk(plan: Plan, crowd: Sequence[Client], place: int, share: int, talks: Sequence[Talk]) -> None:
-    """One person's part: messages alone or in bursts, each kept up until it is acknowledged, and reading."""
-    client, left = crowd[place], share
-    targets = [talk.target(place, crowd) for talk in talks if place in talk.members]
-    while left > 0:
-        burst = min(left, client.random.choice((1, 1, 1, 3)))
-        target = client.random.choice(targets)
-        said = len(client.person.sends)
-        texts = [f"{client.account.seed} says {said + number}" for number in range(burst)]
-        left -= burst
-        await asyncio.sleep(client.random.expovariate(plan.rate / len(crowd) / burst))
-        await asyncio.gather(*(client.send(target, text) for text in texts))
-        if client.random.random() < 0.2:
-            await _read_something(client, place, crowd, talks)
-
-
-async def _read_something(client: Client, place: int, crowd: Sequence[Client], talks: Sequence[Talk]) -> None:
-    mine = [talk for talk in talks if place in talk.members]
-    await client.mark_read(client.random.choice(mine).target(place, crowd))
-
-
-async def _last_words(plan: Plan, rig: Rig, crowd: Sequence[Client], talks: Sequence[Talk]) -> None:
-    """Everybody says a little more while Redis is away and nobody syncs: no node hears the other."""
-    assert rig.redis is not None
-    for client in crowd:
-        client.may_sync = False
-    away = asyncio.create_task(rig.redis.down(plan.away))
-    await asyncio.sleep(SURELY_DOWN)
-    last = replace(plan, rate=len(crowd) * LAST_WORDS / plan.away * 2)
-    await asyncio.gather(*(_talk(last, crowd, place, LAST_WORDS, talks) for place in range(len(crowd))))
-    await away
-
-
-async def _see_who_is_whole(outcome: Outcome, rig: Rig, crowd: Sequence[Client]) -> None:
-    """Without any `sync`: who has everything, because the servers healed what was lost between them."""
-    heads = await asyncio.gather(*(views.heads_of(rig.urls[0], client) for client in crowd))
-
-    def whole() -> list[bool]:
-        return [client.state.has(*head) for client, head in zip(crowd, heads, strict=True)]
-
-    started = time.monotonic()
-    outcome.live_at_once = sum(whole())
-    while not all(whole()) and time.monotonic() < started + outcome.plan.heal_within:
-        await asyncio.sleep(0.1)
-    outcome.live, outcome.live_after = sum(whole()), time.monotonic() - started
-    outcome.violations += [
-        Violation("not healed", client.account.id, "lacks what its node should have said by itself")
-        for client, is_whole in zip(crowd, whole(), strict=True)
-        if not is_whole
-    ]
-
-
-def _rows(outcome: Outcome, crowd: Sequence[Client], talked: float) -> list[tuple[str, object]]:
-    sends, numbers = outcome.history.sends, [client.numbers for client in crowd]
-    latencies = [one for number in numbers for one in number.latencies]
-    stored = sum(len(entries) for entries in outcome.history.views[0].messages.values())
-    return [
-        ("clients, conversations", f"{len(crowd)}, {len(outcome.history.members)}"),
-        ("faults", "; ".join(outcome.faults)),
-        ("messages sent", len(sends)),
-        ("attempts (socket, REST)", _attempts(outcome.history)),
-        ("acks ignored, unanswered, busy", _sums(numbers, "ignored", "unanswered", "retryable")),
-        ("acknowledged", sum(bool(send.answers) for send in sends)),
-        ("stored", stored),
-        ("seconds", f"{talked:.1f} ({len(sends) / talked:.0f} messages/s)"),
-        (
-            "ack p50, p99",
-            f"{milliseconds(percentile(latencies, 0.5))}, {milliseconds(percentile(latencies, 0.99))}",
-        ),
-        ("connects, syncs, drains obeyed", _sums(numbers, "connects", "syncs", "drains")),
-        ("live gaps, repeats", _tracks(crowd)),
-        ("log entries", sum(len(person.log) for person in outcome.history.people)),
-        (
-            "whole without sync",
-            f"{outcome.live} of {len(crowd)} {outcome.live_after:.1f} s after Redis was back",
-        ),
-        ("  of them at once", outcome.live_at_once),
-        ("errors in server logs", len(outcome.server_errors)),
-        ("violations", len(outcome.violations)),
-    ]
-
-
-def _attempts(history: History) -> str:
-    attempts = [one for send in history.sends for one in send.attempts]
-    rest = sum(one.door == "rest" for one in attempts)
-    return f"{len(attempts):,} ({len(attempts) - rest:,}, {rest:,})"
-
-
-def _sums(numbers: Sequence[object], *names: str) -> str:
-    return ", ".join(f"{sum(getattr(one, name) for one in numbers):,}" for name in names)
-
-
-def _tracks(crowd: Sequence[Client]) -> str:
-    tracks = [track for client in crowd for track in client.state.tracks]
-    return f"{sum(track.jumps for track in tracks):,}, {sum(track.repeats for track in tracks):,}"
+def planned(given: argparse.Namespace) -> Plan:
+    """The plan asked for on the command line."""
+    plan = SHORT if given.short else Plan()
+    changes = {name: getattr(given, name) for name in ("clients", "talks", "sends", "rate", "seed")}
+    return replace(plan, **{name: value for name, value in changes.items() if value is not None})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -260,10 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.add_argument("--rate", type=float, help="messages per second over all clients")
     options.add_argument("--history", type=Path, help="write everything that happened to this file")
     given = options.parse_args(arguments)
-    plan = SHORT if given.short else Plan()
-    changes = {name: getattr(given, name) for name in ("clients", "talks", "sends", "rate")}
-    chosen = {name: value for name, value in changes.items() if value is not None}
-    outcome = run_orderly(run(Plan(**{**vars(plan), **chosen, "seed": given.seed})))
+    outcome = run_orderly(run(planned(given)))
     if given.history is not None:
         outcome.history.write(given.history)
     print(table(f"Chaos, seed {given.seed}", outcome.rows))

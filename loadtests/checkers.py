@@ -4,7 +4,7 @@
 """
 
 import itertools
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +26,12 @@ class Violation:
 Found = list[Violation]
 
 
+def counted(violations: Sequence[Violation]) -> str:
+    """How many, and of which kinds."""
+    kinds = Counter(violation.kind for violation in violations)
+    return ", ".join([str(len(violations)), *(f"{kind} {number}" for kind, number in kinds.items())])
+
+
 def check(history: History) -> Found:
     """Everything, on every node's view."""
     found = [violation for checker in ON_SENDS for violation in checker(history.sends)]
@@ -34,6 +40,7 @@ def check(history: History) -> Found:
             found += checker(history, view)
     for person in history.people:
         found += log_gaps(person.id, person.log) + log_repeats(person.id, person.log)
+        found += marks_refused(person)
     return found + nodes_disagree(history.views) + marks_told_wrong(history)
 
 
@@ -43,6 +50,15 @@ def refusals(sends: Iterable[Send]) -> Found:
         Violation("refused", send.conversation, f"{send.client_id}: {send.refused}")
         for send in sends
         if send.refused
+    ]
+
+
+def marks_refused(person: Person) -> Found:
+    """What one has heard can be marked read."""
+    return [
+        Violation("refused", conversation, f"{person.id} reads {reading.refused}")
+        for conversation, reading in person.readings.items()
+        if reading.refused
     ]
 
 

@@ -40,6 +40,8 @@ class Numbers:
 
     def __init__(self) -> None:
         self.connects = self.syncs = self.drains = self.ignored = self.unanswered = self.retryable = 0
+        self.gaps = 0
+        """Noticed on a connection that was in step: after a reconnect the first words are early."""
         self.latencies: list[float] = []
 
 
@@ -89,9 +91,10 @@ class Client:
         self._spawn(self._keep_synced())
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        while self._tasks:  # a cancellation that meets an answer gets lost
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=0.5)
         if self.wire is not None:
             await self.wire.close()
 
@@ -115,6 +118,7 @@ class Client:
             self.want_sync()
             await wire.closed.wait()
             self.wire = None
+            self.synced.clear()
             await self._pause(0)
 
     def _some_url(self) -> str:
@@ -134,7 +138,10 @@ class Client:
         if event == "server_draining":
             self.numbers.drains += 1
             self._spawn(self._move(data["reconnect_after_ms"] / 1000))
-        elif not self.state.hear(event, data):
+            return
+        jumps = self.state.jumps
+        if not self.state.hear(event, data):
+            self.numbers.gaps += self.synced.is_set() and self.state.jumps > jumps
             self.want_sync()
 
     async def _move(self, seconds: float) -> None:
@@ -245,7 +252,8 @@ class Client:
                 await self._try_to_mark(target, entry.id, entry.seq)
             except Refused as refusal:
                 if not refusal.retryable:
-                    raise
+                    reading.refused = f"{entry.seq}: {refusal}"
+                    return
             except Troubles:
                 self.numbers.unanswered += 1
             else:

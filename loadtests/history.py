@@ -81,6 +81,8 @@ class Reading:
 
     sure: int = 0
     tried: int = 0
+    refused: str = ""
+    """Why the server would not have it; nothing in these histories deserves that."""
 
 
 @dataclass(slots=True)

@@ -67,6 +67,11 @@ class ClientState:
         self.gone: set[str] = set()
 
     @property
+    def jumps(self) -> int:
+        """How often something came before what belongs in front of it."""
+        return sum(track.jumps for track in self.tracks)
+
+    @property
     def tracks(self) -> "list[Track[Any]]":
         return [self.log, *self.streams.values()]
 

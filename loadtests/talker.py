@@ -34,7 +34,7 @@ class Talker:
         self._sio = socketio.Client(reconnection=False, handle_sigint=False, websocket_extra_options=CHEAP)
         self._url, self._clock, self._tell = url, clock, tell
         self._http = requests.Session()
-        self._token = ""
+        self._token, self._syncing = "", False
         self.bug = ""
         self.state, self.person = ClientState(), Person("")
         self.connects = self.syncs = self.deliveries = 0
@@ -93,7 +93,7 @@ class Talker:
         whole = self.state.hear(event, data or {})
         if event == "new_message" and data is not None and self.bug and random.random() < PLANTED:
             _plant(self.bug, self.state.streams[data["conversationId"]])
-        if not whole:
+        if not whole and not self._syncing:
             gevent.spawn(self._sync_if_possible)
 
     def _sync_if_possible(self) -> None:
@@ -109,10 +109,14 @@ class Talker:
         self._catch_up(lambda positions: self.ask("POST", "/api/sync", positions))
 
     def _catch_up(self, ask: Any) -> None:
-        for _ in range(MOST_PAGES):
-            self.syncs += 1
-            if not self.state.apply(ask(self.state.positions())):
-                return
+        self._syncing = True
+        try:
+            for _ in range(MOST_PAGES):
+                self.syncs += 1
+                if not self.state.apply(ask(self.state.positions())):
+                    return
+        finally:
+            self._syncing = False
         raise RuntimeError("sync does not come to an end")
 
     # -- acting

@@ -6,7 +6,7 @@ import gevent
 from gevent.pool import Pool
 from locust.env import Environment
 
-from loadtests.checkers import Violation, check
+from loadtests.checkers import Violation, check, counted
 from loadtests.hall import Hall
 from loadtests.history import Entry, History, Place, View
 from loadtests.report import milliseconds, percentile, table
@@ -86,7 +86,7 @@ def _rows(
         ("reconnects", sum(talker.connects - 1 for talker in talkers)),
         ("syncs", sum(talker.syncs for talker in talkers)),
         ("gaps seen live", sum(track.jumps for talker in talkers for track in talker.state.tracks)),
-        ("violations", len(violations)),
+        ("violations", counted(violations)),
     ]
 
 

@@ -100,7 +100,8 @@ class Wire:
         ack = self._acks[number] = asyncio.get_running_loop().create_future()
         try:
             await self._say(f"42{number}", [event, payload])
-            answer = await asyncio.wait_for(ack, seconds)
+            async with asyncio.timeout(seconds):
+                answer = await ack
         except (TimeoutError, OSError, aiohttp.ClientError) as error:
             raise Unanswered from error
         finally:

@@ -13,16 +13,16 @@ Bug = Callable[[History], None]
 
 
 def good() -> History:
-    """Ann and Bob wrote two messages each, one of them twice; Bob read the third; two nodes show it."""
-    sends = [_send(1, ANN), _send(2, BOB), _send(3, ANN), _send(4, BOB)]
+    """Ann sent two messages, one of them twice, and Bob three; Ann read all but the last; two nodes agree."""
+    sends = [_send(1, ANN), _send(2, BOB), _send(3, ANN), _send(4, BOB), _send(5, BOB)]
     sends[2].attempts.append(replace(sends[2].attempts[0], door="rest", sent=31, answered=32))
     stored = [Entry(place, f"id{place}", s.client_id, s.sender, s.text) for place, s in enumerate(sends, 1)]
     people = [
         Person(who, [send for send in sends if send.sender == who], {}, {TALK: list(stored)}, _log())
         for who in (ANN, BOB)
     ]
-    people[0].readings[TALK] = Reading(3, 3)
-    lists = {ANN: {TALK: Place(4, 3, 1)}, BOB: {TALK: Place(4, 4, 0)}}
+    people[0].readings[TALK] = Reading(4, 4)
+    lists = _shown(5, 4, 5)
     views = [
         View(node, {TALK: list(stored)}, {k: dict(v) for k, v in lists.items()}) for node in ("one", "two")
     ]
@@ -35,9 +35,8 @@ def _send(place: int, sender: str) -> Send:
 
 
 def _log() -> list[Change]:
-    reads = [
-        Change(pos, "message_read", {"conversationId": TALK, "userId": ANN, "seq": pos}) for pos in (2, 3)
-    ]
+    read = {"conversationId": TALK, "userId": ANN}
+    reads = [Change(pos, "message_read", {**read, "seq": pos + 1}) for pos in (2, 3)]
     return [Change(1, "conversation_updated", {"conversationId": TALK, "change": "created"}), *reads]
 
 
@@ -66,7 +65,7 @@ def test_what_was_never_answered_may_be_missing() -> None:
 
 def lose_the_last(history: History) -> None:
     everywhere(history, lambda entries: entries.pop() and None)
-    history.views = [replace(view, lists=_shown(3, 3, 3)) for view in history.views]
+    history.views = [replace(view, lists=_shown(4, 4, 4)) for view in history.views]
 
 
 def lose_one_and_close_the_gap(history: History) -> None:
@@ -78,19 +77,19 @@ def _shown(seq: int, ann: int, bob: int) -> dict[str, dict[str, Place]]:
 
 
 def store_twice(history: History) -> None:
-    everywhere(history, lambda entries: entries.append(replace(entries[3], seq=5, id="id5")))
+    everywhere(history, lambda entries: entries.append(replace(entries[4], seq=6, id="id6")))
 
 
 def store_twice_under_another_key(history: History) -> None:
-    everywhere(history, lambda entries: entries.append(replace(entries[3], seq=5, id="id5", client_id="x")))
+    everywhere(history, lambda entries: entries.append(replace(entries[4], seq=6, id="id6", client_id="x")))
 
 
 def skip_a_seq(history: History) -> None:
-    everywhere(history, lambda entries: entries.__setitem__(3, replace(entries[3], seq=5)))
+    everywhere(history, lambda entries: entries.__setitem__(4, replace(entries[4], seq=6)))
 
 
 def store_what_nobody_wrote(history: History) -> None:
-    everywhere(history, lambda entries: entries.append(Entry(5, "id5", "key5", ANN, "buy now")))
+    everywhere(history, lambda entries: entries.append(Entry(6, "id6", "key6", ANN, "buy now")))
 
 
 def change_a_text(history: History) -> None:
@@ -103,6 +102,10 @@ def answer_a_retry_anew(history: History) -> None:
 
 def refuse_a_retry(history: History) -> None:
     history.people[0].sends[1].refused = "client_id_reused"
+
+
+def refuse_a_mark(history: History) -> None:
+    history.people[0].readings[TALK].refused = "4: not_found"
 
 
 def swap_for_one_reader(history: History) -> None:
@@ -133,17 +136,17 @@ def overtake_on_a_socket(history: History) -> None:
 
 def count_one_unread_too_many(history: History) -> None:
     for view in history.views:
-        view.lists[ANN][TALK] = Place(4, 3, 2)
+        view.lists[ANN][TALK] = Place(5, 4, 2)
 
 
 def forget_a_read_position(history: History) -> None:
     for view in history.views:
-        view.lists[ANN][TALK] = Place(4, 1, 3)
+        view.lists[ANN][TALK] = Place(5, 3, 2)
 
 
 def read_by_itself(history: History) -> None:
     for view in history.views:
-        view.lists[ANN][TALK] = Place(4, 4, 0)
+        view.lists[ANN][TALK] = Place(5, 5, 0)
 
 
 def hide_a_conversation(history: History) -> None:
@@ -152,7 +155,7 @@ def hide_a_conversation(history: History) -> None:
 
 
 def let_one_node_lag(history: History) -> None:
-    history.views[1].lists[ANN][TALK] = Place(3, 3, 0)
+    history.views[1].lists[ANN][TALK] = Place(4, 4, 0)
 
 
 def lose_a_log_entry(history: History) -> None:
@@ -177,6 +180,7 @@ BUGS: list[tuple[Bug, str]] = [
     (store_what_nobody_wrote, "invented"),
     (answer_a_retry_anew, "contradiction"),
     (refuse_a_retry, "refused"),
+    (refuse_a_mark, "refused"),
     (swap_for_one_reader, "unequal"),
     (miss_one_at_the_end_of_one_reader, "unequal"),
     (hear_twice, "unequal"),
