@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 AT_ONCE = 8
 MAX_WAITING = 5000
-EARLIEST, LATEST = 0.25, 0.75
+EARLIEST, LATEST = 0.5, 0.9
 """Of its life, when an answer is renewed: not all that were learnt together at the same moment."""
 
 

@@ -66,6 +66,12 @@ class Conversation(Document):
         await rows(cls).update_one({"_id": conversation}, {"$setOnInsert": fields}, upsert=True)
 
     @classmethod
+    async def outline(cls, conversation: Id) -> tuple[list[Id], bool] | None:
+        """The two people of a direct conversation (nobody for a group), and whether it has begun."""
+        found = await rows(cls).find_one({"_id": conversation}, {"pair": 1, "is_begun": 1})
+        return (found["pair"], found["is_begun"]) if found else None
+
+    @classmethod
     async def begin(cls, conversation: Id) -> None:
         """From its first message on, a direct conversation stands in both lists."""
         begun = {"$set": {"is_begun": True}, "$max": {"last_at": now()}}

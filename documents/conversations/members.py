@@ -63,6 +63,12 @@ class Member(Document):
     # -- finding
 
     @classmethod
+    async def role_of(cls, conversation: Id, user: Id) -> Role | None:
+        """A person's role; None for who is not a member."""
+        found = await rows(cls).find_one({"conversation": conversation, "user": user}, {"role": 1, "_id": 0})
+        return found["role"] if found else None
+
+    @classmethod
     async def of(cls, conversation: Id, user: Id, session: AsyncClientSession | None = None) -> Self | None:
         return await cls.find_one({"conversation": conversation, "user": user}, session=session)
 

@@ -82,6 +82,7 @@ class ConversationService:
         self._people, self._blocks, self._updates, self._fanout = people, blocks, updates, fanout
         self._turns = turns
         self._places: OrderedDict[tuple[Id, Id], tuple[float, float, Place]] = OrderedDict()
+        self._outlines: OrderedDict[Id, tuple[list[Id], bool]] = OrderedDict()
         self._renewals = Renewals()
         self._stale: OrderedDict[Id, float] = OrderedDict()
         self._active: dict[Id, Head] = {}
@@ -126,12 +127,22 @@ class ConversationService:
             self._stale.popitem(last=False)
 
     async def _find_place(self, user_id: Id, conversation_id: Id) -> Place:
-        member = await Member.of(conversation_id, user_id)
-        conversation = await Conversation.get(conversation_id) if member else None
-        if member is None or conversation is None:
+        role = await Member.role_of(conversation_id, user_id)
+        outline = await self._outline(conversation_id) if role else None
+        if role is None or outline is None:
             raise ConversationNotFound
-        other = next((one for one in conversation.pair if one != user_id), None)
-        return Place(conversation_id, user_id, member.role, other, conversation.is_begun)
+        pair, is_begun = outline
+        other = next((one for one in pair if one != user_id), None)
+        return Place(conversation_id, user_id, role, other, is_begun)
+
+    async def _outline(self, conversation_id: Id) -> tuple[list[Id], bool] | None:
+        """What does not change any more once a conversation has begun, looked up until then."""
+        outline = self._outlines.get(conversation_id) or await Conversation.outline(conversation_id)
+        if outline is not None and outline[1]:
+            self._outlines[conversation_id] = outline
+            while len(self._outlines) > MAX_PLACES:
+                self._outlines.popitem(last=False)
+        return outline
 
     async def direct(self, user_id: Id, other: Id) -> Place:
         """The place in the direct conversation with someone, which is made when there is none."""
