@@ -22,7 +22,7 @@ class Cpu:
     def shares(self) -> dict[str, float]:
         """Of one core, on average."""
         elapsed = time.perf_counter() - self._started
-        return {name: (used - self._since[name]) / elapsed for name, used in self._now().items()}
+        return {name: max(0.0, used - self._since[name]) / elapsed for name, used in self._now().items()}
 
 
 def _of_process(pid: int) -> float:
