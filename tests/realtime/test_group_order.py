@@ -460,17 +460,17 @@ async def test_a_place_read_before_a_removal_is_not_remembered_after_it(
     plaza: Node, ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     group = await group_of(ann, bob)
-    read, begun, go_on = Conversation.get, asyncio.Event(), asyncio.Event()
+    read, begun, go_on = Member.role_of, asyncio.Event(), asyncio.Event()
 
-    async def slow(conversation: str) -> Any:
-        found = await read(conversation)
+    async def slow(conversation: str, user: str) -> Any:
+        found = await read(conversation, user)
         begun.set()
         await go_on.wait()
         return found
 
-    monkeypatch.setattr(Conversation, "get", slow)
+    monkeypatch.setattr(Member, "role_of", slow)
     reading = asyncio.create_task(plaza.services.conversations.place(bob.id, group))
-    await begun.wait()
+    await asyncio.wait_for(begun.wait(), 5)
     monkeypatch.undo()
     assert (await remove(ann, group, bob)).status == 200
     go_on.set()
