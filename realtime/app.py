@@ -23,6 +23,7 @@ AddRest = Callable[[web.Application, Services], None]
 """Adds the side-car's routes; given by `__main__`, since the core knows nothing above it."""
 
 SPREAD = 0.75
+CLEANUP_SECONDS = 5.0
 """Clients are asked to come back within this share of the drain."""
 GC_THRESHOLDS = (50_000, 50, 50)
 
@@ -69,7 +70,8 @@ class Server:
     async def stop(self) -> None:
         """Close what is open."""
         await self._services.gateway.stop(2.0)
-        await self._runner.cleanup()
+        # What does not end by itself is left behind: nothing may hold up the end of a process.
+        await asyncio.wait([asyncio.ensure_future(self._runner.cleanup())], timeout=CLEANUP_SECONDS)
 
 
 async def serve(
