@@ -1,12 +1,12 @@
 """Who may ask, and how often: bearer tokens and rate budgets, before a route is called."""
 
-import ipaddress
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import structlog
 from aiohttp import web
 
+from common.addresses import network_of
 from common.errors import BadRequest, RateLimited, Unauthenticated
 from realtime.limits import Verdict
 from rest.operations import Operation
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 VERDICT = web.RequestKey("verdict", Verdict)
 TOKEN_NAMES = ("token", "access_token")
-NETWORK_BITS = 64
-"""Whoever has one IPv6 address has this whole network of them."""
 
 
 class TokenInUrl(BadRequest):
@@ -63,19 +61,6 @@ def _hit(request: web.Request, identity: "Identity | None", services: "Services"
     if identity is not None:
         return services.limits.hit("user", identity.user_id)
     return services.limits.hit("public", network_of(address(request)))
-
-
-def network_of(text: str) -> str:
-    """The address as budgets know it: an IPv6 client counts by its network."""
-    if ":" not in text:
-        return text
-    try:
-        parsed = ipaddress.IPv6Address(text.partition("%")[0])
-    except ValueError:
-        return text
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.IPv6Network((parsed, NETWORK_BITS), strict=False))
 
 
 def rate_headers(verdict: Verdict) -> Mapping[str, str]:
