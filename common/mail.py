@@ -66,8 +66,9 @@ class MaildirMailer:
         await asyncio.to_thread(self._keep, letter(mail, self._sender))
 
     def _keep(self, message: EmailMessage) -> None:
-        self._folder.parent.mkdir(parents=True, exist_ok=True)
-        mailbox.Maildir(self._folder, create=True).add(message)
+        for part in ("tmp", "new", "cur"):  # two first letters may arrive at once; Maildir(create=True) cannot take that
+            (self._folder / part).mkdir(parents=True, exist_ok=True)
+        mailbox.Maildir(self._folder, create=False).add(message)
 
 
 def letter(mail: Mail, sender: str) -> EmailMessage:
