@@ -28,6 +28,7 @@ class Listening:
         for channel, seq in heads[1]:
             self._local.join(session, channel, seq)
         await self._leave_gone(session, {channels.key(channel) for channel, _ in heads[1]})
+        await self._local.settle()
 
     async def _leave_gone(self, session: Session, joined: set[Id]) -> None:
         """Who was removed while we looked had not joined yet when their log said so.

@@ -1,7 +1,7 @@
 """Fan-out: from one publication to every socket that listens, on this node and on the others."""
 
 from realtime.fanout.fanout import Bus, Fanout
-from realtime.fanout.local import Connection, LocalFanout, StreamSource
+from realtime.fanout.local import Connection, Interest, LocalFanout, StreamSource
 from realtime.fanout.packets import Delivery, Packet, packet_of
 
 __all__ = [
@@ -9,6 +9,7 @@ __all__ = [
     "Connection",
     "Delivery",
     "Fanout",
+    "Interest",
     "LocalFanout",
     "Packet",
     "StreamSource",

@@ -23,6 +23,8 @@ PAGE = 100
 FILL_BYTES = 65_536
 BREATH = 0.01
 """A gap is filled in small helpings with a breath between them: its readers also have to read."""
+HEADS = 1000
+"""Streams compared with the database by one question."""
 
 
 class Connection(Protocol):
@@ -63,6 +65,22 @@ class StreamSource(Protocol):
         ...
 
 
+class Interest(Protocol):
+    """Who brings this node what the others say."""
+
+    def wanted(self, channel: str) -> None:
+        """The channel has its first listener."""
+        ...
+
+    def unwanted(self, channel: str) -> None:
+        """The channel has lost its last listener."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until everything wanted is heard, or cannot be heard soon."""
+        ...
+
+
 @dataclass(slots=True)
 class _Stream:
     """How far the listeners of a stream have heard it. `heard` is None until it is known."""
@@ -82,6 +100,7 @@ class LocalFanout:
         self._sources: dict[str, StreamSource] = {}
         self.on_heard: Callable[[str, int, str | None, Collection[Connection]], None] | None = None
         """Told of each stream entry that was written: channel, position, origin, listeners."""
+        self.interest: Interest | None = None
 
     def read_from(self, kind: str, source: StreamSource) -> None:
         """Say where streams on channels of `kind` are stored."""
@@ -91,12 +110,18 @@ class LocalFanout:
 
     def join(self, connection: Connection, channel: str, head: int | None = None) -> None:
         """Let a socket hear `channel`; `head` is the last position it need not hear."""
-        self._listeners.setdefault(channel, set()).add(connection)
+        listeners = self._listeners.get(channel)
+        if listeners is None:
+            listeners = self._listeners[channel] = set()
+            if self.interest is not None:
+                self.interest.wanted(channel)
+        listeners.add(connection)
         connection.channels.add(channel)
         if channels.kind(channel) in self._sources:
             stream = self._streams.setdefault(channel, _Stream(head))
-            if stream.heard is None:
+            if stream.heard is None and head is not None:
                 stream.heard = head
+                self._want(channel, stream.wanted)
 
     def leave(self, connection: Connection, channel: str) -> None:
         """Stop hearing `channel`."""
@@ -107,6 +132,8 @@ class LocalFanout:
         listeners.discard(connection)
         if not listeners:
             del self._listeners[channel]
+            if self.interest is not None:
+                self.interest.unwanted(channel)
             stream = self._streams.pop(channel, None)
             if stream is not None and stream.filling is not None:
                 stream.filling.cancel()
@@ -121,6 +148,16 @@ class LocalFanout:
 
     def has_listeners(self, channel: str) -> bool:
         return channel in self._listeners
+
+    @property
+    def streams(self) -> Collection[str]:
+        """The channels that are streams and have listeners."""
+        return self._streams.keys()
+
+    async def settle(self) -> None:
+        """Wait a moment until what was joined is heard from the other nodes, too."""
+        if self.interest is not None:
+            await self.interest.settle()
 
     # -- delivering
 
@@ -224,19 +261,23 @@ class LocalFanout:
 
     # -- healing
 
-    async def catch_up(self) -> None:
-        """Compare every stream that is listened to with the database and deliver what was lost."""
+    async def catch_up(self, among: Collection[str] | None = None) -> None:
+        """Compare streams that are listened to (`among` these) with the database; deliver what was lost."""
         for kind, source in self._sources.items():
-            names = [name for name in self._streams if channels.kind(name) == kind]
-            if not names:
-                continue
-            heads = await source.heads([channels.key(name) for name in names])
-            for name in names:
-                self._want(name, heads.get(channels.key(name), 0))
+            asked = self._streams if among is None else among
+            names = [name for name in asked if name in self._streams and channels.kind(name) == kind]
+            for start in range(0, len(names), HEADS):
+                part = names[start : start + HEADS]
+                heads = await source.heads([channels.key(name) for name in part])
+                for name in part:
+                    self._want(name, heads.get(channels.key(name), 0))
 
     def _want(self, channel: str, head: int) -> None:
+        """The stream reaches to `head`; a listener whose place is not known yet remembers that."""
         stream = self._streams.get(channel)
         if stream is None:
             return
-        if stream.heard is not None and head > stream.heard:
+        if stream.heard is None:
+            stream.wanted = max(stream.wanted, head)
+        elif head > stream.heard:
             self._keep_early(channel, stream, Delivery((channel,), position=head), head)
