@@ -39,5 +39,6 @@ bus_received = Counter("plaza_bus_received", "Publications heard on the bus from
 bus_lost = Counter("plaza_bus_lost", "Publications the bus could not take", ["why"])
 
 loop_lag = Histogram("plaza_loop_lag_seconds", "How late the event loop is", buckets=_FAST)
+turned_away = Counter("plaza_turned_away", "Sockets that were not admitted", ["why"])
 rate_limited = Counter("plaza_rate_limited", "Requests and commands over a budget", ["budget"])
 hash_waiting = Gauge("plaza_password_hashes_waiting", "Password hashes waiting for the pool")

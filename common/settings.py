@@ -27,6 +27,7 @@ class Limits(_Group):
     uploads_per_minute: int = Field(default=50, ge=1)
     sockets_per_user: int = Field(default=10, ge=1)
     unauthenticated_per_address: int = Field(default=50, ge=1)
+    newcomers: int = Field(default=2000, ge=1)
     frame_bytes: int = Field(default=65_536, ge=1024)
     body_bytes: int = Field(default=1_048_576, ge=1024)
     json_depth: int = Field(default=32, ge=4)

@@ -7,8 +7,8 @@ never changes.
 
 import asyncio
 import contextlib
+import math
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
@@ -25,6 +25,7 @@ from realtime.actors import Actors
 from realtime.fanout import LocalFanout
 from realtime.gateway import door, packets
 from realtime.gateway.actor import Do, SessionActor, refusal_packet
+from realtime.gateway.admission import Admission
 from realtime.gateway.commands import CommandTable
 from realtime.gateway.notices import draining_packet
 from realtime.gateway.peer import Peer, SessionSocket
@@ -87,7 +88,7 @@ class Gateway:
         for transport in ("websocket", "polling"):
             metrics.connections.labels(transport).set_function(partial(self._count, transport))
         self._by_user: dict[str, list[Session]] = {}
-        self._anonymous: Counter[str] = Counter()
+        self._admission = Admission(settings)
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining, self._spread_ms = False, 1
         self._empty = asyncio.Event()
@@ -110,7 +111,7 @@ class Gateway:
         """The door of `/socket.io/`: refuse early what must not become a socket."""
         problem = self._refuse_early(request, address)
         if problem is not None:
-            return web.json_response(wire_error(problem, new_id()), status=problem.status)
+            return _turned_away(problem)
         return await self.server.handle(request, address)
 
     def _refuse_early(self, request: web.Request, address: str) -> AppError | None:
@@ -118,16 +119,14 @@ class Gateway:
         if problem is not None or "sid" in request.query:
             return problem
         if self._draining:
-            return Unavailable(retry_after=1)
-        if self._anonymous[address] >= self._settings.limits.unauthenticated_per_address:
-            return RateLimited(retry_after=self._settings.timeouts.authenticate)
-        return None
+            return Unavailable(retry_after=1.0)
+        return self._admission.enter(address)
 
     # -- the transport's receiver
 
     def opened(self, socket: EngineSocket) -> None:
         peer = socket.peer = Peer(socket)
-        self._anonymous[socket.address] += 1
+        self._admission.arrived(socket.address)
         deadline = self._settings.timeouts.authenticate
         peer.timer = asyncio.get_running_loop().call_later(deadline, socket.drop, "auth_timeout")
 
@@ -153,7 +152,7 @@ class Gateway:
         peer.stop_timers()
         session, peer.session = peer.session, None
         if session is None:
-            self._no_longer_anonymous(socket)
+            self._admission.left(socket.address)
         elif session.is_open:
             session.is_open = False
             log.info("socket_closed", session_id=session.id, reason=reason)
@@ -175,7 +174,7 @@ class Gateway:
     async def _authenticate(self, peer: Peer, token: str) -> None:
         session: Session | None = None
         try:
-            async with asyncio.timeout(self._settings.timeouts.command):
+            async with self._admission.turn(), asyncio.timeout(self._settings.timeouts.command):
                 identity = await self._authenticator.authenticate(token)
                 session = Session(new_id(), identity, SessionSocket(peer.socket), peer.socket.address)
                 self._admit(session)
@@ -203,18 +202,13 @@ class Gateway:
         peer.session = session
         if peer.timer is not None:
             peer.timer.cancel()
-        self._no_longer_anonymous(peer.socket)
+        self._admission.left(peer.socket.address)
         session.on_extend = lambda: self._watch_expiry(peer, session)
         self._watch_expiry(peer, session)
         log.info("socket_opened", session_id=session.id, user_id=session.user_id)
         peer.socket.write(connected_packet(session.id))
         if self._draining:
             session.send(draining_packet(self._spread_ms))
-
-    def _no_longer_anonymous(self, socket: EngineSocket) -> None:
-        self._anonymous[socket.address] -= 1
-        if self._anonymous[socket.address] <= 0:
-            del self._anonymous[socket.address]
 
     def _watch_expiry(self, peer: Peer, session: Session) -> None:
         if peer.expiry is not None:
@@ -320,6 +314,15 @@ class Gateway:
         self.server.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+
+def _turned_away(problem: AppError) -> web.Response:
+    """The answer at the door; whoever is to come back later need not keep the connection."""
+    response = web.json_response(wire_error(problem, new_id()), status=problem.status)
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(problem.retry_after))
+        response.force_close()
+    return response
 
 
 def _known(table: CommandTable, name: str) -> str:
