@@ -7,8 +7,9 @@ the name of their field and by what they look like, long texts are cut, control 
 import logging
 import re
 import sys
-from collections import Counter
-from collections.abc import Mapping, MutableMapping, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any, Literal, TextIO, cast
 
@@ -18,9 +19,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 
 LONGEST = 512
 LONGEST_TRACE = 8192
-LINES_A_MINUTE = 1000
-ALIKE_A_MINUTE = 100
 SUPPRESSED = "log_lines_suppressed"
+SUMMARY_LINES = 1
 _KINDS = 100
 """Kinds of suppressed lines that are counted apart."""
 
@@ -39,6 +39,16 @@ _SECRETS = re.compile(
 )
 _GONE = "[gone]"
 _QUIET = ("pymongo", "asyncio", "aiosmtplib", "engineio", "socketio", "python_multipart")
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Lines in any minute: at most, that are alike, and kept free for warnings and errors."""
+
+    most: int = 1000
+    alike: int = 100
+    for_trouble: int = 200
+    minute: float = 60.0
 
 
 def set_up(
@@ -139,43 +149,64 @@ def _escaped(char: str) -> str:
 
 
 class BoundedHandler(logging.StreamHandler[TextIO]):
-    """Writes so many lines a minute, and so many that are alike; says afterwards what it left out."""
+    """Writes so many lines in any minute, and so many that are alike; says afterwards what it left out.
+
+    Some room is kept for warnings and errors: what happens to be said often never hides what went wrong.
+    """
 
     def __init__(
-        self, stream: TextIO, *, most: int = LINES_A_MINUTE, alike: int = ALIKE_A_MINUTE, minute: float = 60.0
+        self, stream: TextIO, bounds: Bounds | None = None, *, clock: Callable[[], float] = monotonic
     ) -> None:
         super().__init__(stream)
-        self._most, self._alike, self._minute = most, alike, minute
-        self._until = monotonic() + minute
-        self._written = 0
+        self._bounds, self._clock = bounds or Bounds(), clock
+        self._lines: deque[tuple[float, str]] = deque()
+        """When each line of the last minute was written, and what it was like."""
         self._seen: Counter[str] = Counter()
         self._left_out: Counter[str] = Counter()
+        self._summary_due = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
-        if monotonic() >= self._until:
-            self._turn()
+        now = self._clock()
+        self._forget(now - self._bounds.minute)
+        if self._left_out and now >= self._summary_due:
+            self._sum_up(now)
         kind = _kind(record)
-        if self._written >= self._most - 1 or self._seen[kind] >= self._alike:
-            known = kind in self._left_out or len(self._left_out) < _KINDS
-            self._left_out[kind if known else "others"] += 1
-            return
-        self._seen[kind] += 1
-        self._written += 1
-        super().emit(record)
+        if self._has_room(record.levelno) and self._seen[kind] < self._bounds.alike:
+            self._write(now, kind, record)
+        else:
+            self._leave_out(now, kind)
 
     def close(self) -> None:
         """Say what is still to be said."""
-        self._turn()
+        if self._left_out:
+            self._sum_up(self._clock())
         super().close()
 
-    def _turn(self) -> None:
-        """Begin another minute."""
+    def _has_room(self, level: int) -> bool:
+        kept = SUMMARY_LINES + (self._bounds.for_trouble if level < logging.WARNING else 0)
+        return len(self._lines) < self._bounds.most - kept
+
+    def _write(self, now: float, kind: str, record: logging.LogRecord) -> None:
+        self._lines.append((now, kind))
+        self._seen[kind] += 1
+        super().emit(record)
+
+    def _leave_out(self, now: float, kind: str) -> None:
+        if not self._left_out:
+            self._summary_due = now + self._bounds.minute
+        known = kind in self._left_out or len(self._left_out) < _KINDS
+        self._left_out[kind if known else "others"] += 1
+
+    def _sum_up(self, now: float) -> None:
         left_out, self._left_out = self._left_out, Counter()
-        self._until, self._written = monotonic() + self._minute, 0
-        self._seen.clear()
-        if left_out:
-            self._written = 1
-            super().emit(_summary(left_out))
+        self._write(now, SUPPRESSED, _summary(left_out))
+
+    def _forget(self, since: float) -> None:
+        while self._lines and self._lines[0][0] <= since:
+            kind = self._lines.popleft()[1]
+            self._seen[kind] -= 1
+            if not self._seen[kind]:
+                del self._seen[kind]
 
 
 def _summary(left_out: Counter[str]) -> logging.LogRecord:

@@ -105,24 +105,64 @@ def test_a_storm_is_cut_short_and_summed_up(written: io.StringIO) -> None:
         log.info(f"kind {number}")
     log.info("other")
 
-    assert len(lines(written)) == 999
+    assert len(lines(written)) == 799
     assert sum(line["event"] == "storm" for line in lines(written)) == 100
 
     logging.getLogger().handlers[0].close()
 
     summary = lines(written)[-1]["event"]
-    assert summary.startswith("log_lines_suppressed: 9002 lines")
+    assert summary.startswith("log_lines_suppressed: 9202 lines")
     assert "'x:storm': 4900" in summary
 
 
+def test_a_storm_hides_no_trouble_and_trouble_has_its_bounds_too(written: io.StringIO) -> None:
+    log = structlog.get_logger("x")
+    for number in range(5000):
+        log.info(f"kind {number}")
+    for number in range(5000):
+        log.error(f"trouble {number}")
+    log.error("trouble again")
+
+    assert [line["level"] for line in lines(written)] == ["info"] * 799 + ["error"] * 200
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def record(event: str, level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("x", level, "", 0, event, None, None)
+
+
+def test_in_no_minute_there_are_more_lines_than_that() -> None:
+    stream, clock = io.StringIO(), Clock()
+    handler = logs.BoundedHandler(stream, logs.Bounds(most=10, alike=4, for_trouble=2), clock=clock)
+    when = list[float]()
+    for tick in range(3000):
+        clock.now = tick / 10
+        for event, level in (("said", logging.INFO), (f"kind {tick}", logging.INFO), ("bad", logging.ERROR)):
+            handler.emit(record(event, level))
+        when += [clock.now] * (len(stream.getvalue().splitlines()) - len(when))
+
+    assert all(sum(at <= one < at + 60 for one in when) <= 10 for at in when)
+    said = stream.getvalue().splitlines()
+    assert sum(line.startswith("log_lines_suppressed") for line in said) in (4, 5)
+    assert sum(line == "bad" for line in said) >= 8
+    assert len(handler._seen) <= 10
+
+
 def test_after_a_minute_there_is_room_again() -> None:
-    stream = io.StringIO()
-    handler = logs.BoundedHandler(stream, most=10, alike=3, minute=0.05)
-    record = logging.LogRecord("x", logging.INFO, "", 0, "said", None, None)
+    stream, clock = io.StringIO(), Clock()
+    handler = logs.BoundedHandler(stream, logs.Bounds(alike=3), clock=clock)
     for _ in range(5):
-        handler.emit(record)
+        handler.emit(record("said"))
     assert stream.getvalue().count("said") == 3
-    handler._until = 0.0
-    handler.emit(record)
+
+    clock.now = 60.0
+    handler.emit(record("said"))
+
     assert stream.getvalue().splitlines()[3].startswith("log_lines_suppressed: 2 lines")
     assert stream.getvalue().count("\nsaid") == 3
