@@ -108,6 +108,10 @@ class Settings(BaseSettings):
     database: str = Field(default="plaza", pattern=r"^[A-Za-z0-9_-]{1,38}$")
     mongo_url: SecretStr | None = None
     redis_url: SecretStr | None = None
+    migrate: bool = True
+    """Whether a process makes missing indexes when it starts; else `python -m realtime migrate` does."""
+    node_name: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,40}$")
+    """What session ids begin with, so that a front can send a polling client back to this process."""
     jwt_secret: SecretStr | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = ()

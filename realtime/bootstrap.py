@@ -126,7 +126,7 @@ async def _open_database(settings: Settings, engines: Engines) -> Database:
         url = engines.mongo_url
         await initiate_replica_set(url)
     database = Database(url, settings.database)
-    await database.open()
+    await database.open(indexes=settings.migrate)
     return database
 
 

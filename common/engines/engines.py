@@ -1,17 +1,19 @@
 """`Engines`: the embedded MongoDB and Valkey of one data directory."""
 
 import asyncio
+import contextlib
+import time
 from pathlib import Path
 from typing import Self
 
 from common.engines.binaries import find_mongod, find_valkey
 from common.engines.errors import EngineFailed
 from common.engines.lock import DataLock
-from common.engines.ports import LOOPBACK, free_port, kept_port
+from common.engines.ports import LOOPBACK, answers, kept_port
 from common.engines.process import EngineProcess, EngineSpec
 
 REPLICA_SET = "plaza"
-_MONGO_PORT = "mongo.port"
+_MONGO_PORT, _REDIS_PORT = "mongo.port", "redis.port"
 _OPLOG_MB = 256
 _REDIS_MEMORY = "256mb"
 
@@ -39,11 +41,11 @@ class Engines:
 
     @property
     def mongo_url(self) -> str:
-        return f"mongodb://{LOOPBACK}:{_started(self._mongo).port}/?replicaSet={REPLICA_SET}"
+        return _mongo_url(_started(self._mongo).port)
 
     @property
     def redis_url(self) -> str:
-        return f"redis://{LOOPBACK}:{_started(self._redis).port}/0"
+        return _redis_url(_started(self._redis).port)
 
     @property
     def mongo_pid(self) -> int:
@@ -56,8 +58,20 @@ class Engines:
     @classmethod
     def mongo_url_in(cls, data_dir: Path) -> str:
         """Where the MongoDB of a data directory listens that another process runs."""
-        port = int((data_dir / _MONGO_PORT).read_text())
-        return f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
+        return _mongo_url(_port_in(data_dir / _MONGO_PORT))
+
+    @classmethod
+    async def running_in(cls, data_dir: Path, seconds: float) -> tuple[str, str]:
+        """Where MongoDB and Valkey listen that another process runs or is about to; waits for them."""
+        deadline = time.monotonic() + seconds
+        while True:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                mongo, redis = _port_in(data_dir / _MONGO_PORT), _port_in(data_dir / _REDIS_PORT)
+                if await answers(mongo) and await answers(redis):
+                    return _mongo_url(mongo), _redis_url(redis)
+            if time.monotonic() > deadline:
+                raise EngineFailed(f"no engines run in {data_dir}: start `python -m realtime engines`")
+            await asyncio.sleep(0.1)
 
     async def start(self) -> None:
         """Return once every engine answers; raises an `EngineError`."""
@@ -115,7 +129,7 @@ class Engines:
         return EngineSpec("mongod", command, port, self._data_dir / "mongo.log")
 
     def _redis_spec(self) -> EngineSpec:
-        port, folder = free_port(), self._folder("redis")
+        port, folder = kept_port(self._data_dir / _REDIS_PORT), self._folder("redis")
         command = [
             str(find_valkey()),
             "--dir",
@@ -135,6 +149,18 @@ class Engines:
         folder = self._data_dir / name
         folder.mkdir(mode=0o700, exist_ok=True)
         return str(folder)
+
+
+def _mongo_url(port: int) -> str:
+    return f"mongodb://{LOOPBACK}:{port}/?replicaSet={REPLICA_SET}"
+
+
+def _redis_url(port: int) -> str:
+    return f"redis://{LOOPBACK}:{port}/0"
+
+
+def _port_in(file: Path) -> int:
+    return int(file.read_text())
 
 
 def _started(engine: EngineProcess | None) -> EngineProcess:

@@ -350,6 +350,11 @@ class EngineServer(engineio.AsyncServer):
         self._async = {**driver, "websocket": _WebSocket, "translate_request": self._environ}
         self._farewells: dict[str, EngineSocket] = {}
 
+    def generate_id(self) -> str:
+        """A session id that nobody can guess, behind the name of this process if it has one."""
+        name = self.settings.node_name
+        return f"{name}.{super().generate_id()}" if name else super().generate_id()
+
     def keep_farewell(self, socket: EngineSocket) -> None:
         """Keep for a moment what a client has not fetched at the end: it may be between two polls."""
         self._farewells[socket.sid] = socket
