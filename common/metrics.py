@@ -36,6 +36,8 @@ healed = Counter("plaza_stream_healed", "Entries delivered from the database aft
 bus_up = Gauge("plaza_bus_up", "1 while this node hears its own canary on the bus")
 bus_published = Counter("plaza_bus_published", "Publications handed to the bus")
 bus_received = Counter("plaza_bus_received", "Publications heard on the bus from other nodes")
+bus_shards = Gauge("plaza_bus_shards", "Shards of the bus that this node hears")
+bus_heals = Counter("plaza_bus_heals", "Looks at the database because the bus may have lost something")
 bus_lost = Counter("plaza_bus_lost", "Publications the bus could not take", ["why"])
 
 loop_lag = Histogram("plaza_loop_lag_seconds", "How late the event loop is", buckets=_FAST)

@@ -7,18 +7,16 @@ from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from time import monotonic
-from typing import Any
 
 import structlog
 from pydantic import SecretStr
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 
 from common.engines import Engines
 from common.ids import Id, new_id
 from common.mail import mailer_for
 from common.passwords import Passwords
+from common.redis_url import RedisUrl
 from common.settings import Settings
 from common.tokens import AccessTokens
 from documents.connection import initiate_replica_set
@@ -43,10 +41,12 @@ from realtime.features.sync.commands import SyncCommands
 from realtime.features.sync.service import SyncLimits
 from realtime.features.updates import UpdateService
 from realtime.gateway.commands import CommandTable
+from realtime.gateway.ping import PingCommands
 from realtime.gateway.server import Gateway
 from realtime.limits import RateLimits
 from realtime.listening import Listening
 from realtime.order import Turns
+from realtime.redis_client import redis_client
 from realtime.upkeep import Upkeep
 
 log = structlog.get_logger(__name__)
@@ -111,7 +111,7 @@ async def open_services(settings: Settings, database: Database | None = None) ->
         if database is None:
             database = await _open_database(settings, engines)
             stack.push_async_callback(database.close)
-        redis = _connect_redis(_reveal(settings.redis_url))
+        redis = _connect_redis(settings)
         if redis is not None:
             stack.push_async_callback(redis.aclose)
         services = _assemble(settings, engines, database, redis)
@@ -140,7 +140,7 @@ def describe_commands(settings: Settings) -> CommandTable:
 
 def _assemble(settings: Settings, engines: Engines, database: Database, redis: Redis | None) -> Services:
     node, local = new_id(), LocalFanout()
-    bus = _bus(redis, node, settings, local)
+    bus = _bus(node, settings, local) if redis is not None else None
     fanout = Fanout(local, bus)
     limits, timeouts, streams = settings.limits, settings.timeouts, settings.streams
     # A little longer than a command may take, so that the command is the one to answer.
@@ -203,7 +203,13 @@ def _wire(services: Services) -> None:
     s = services
     message_commands = MessageCommands(s.actors, s.messages, s.conversations)
     presence_commands = PresenceCommands(s.presence, s.actors)
-    for owner in (message_commands, presence_commands, SyncCommands(s.sync), AccountCommands(s.accounts)):
+    for owner in (
+        PingCommands(),
+        message_commands,
+        presence_commands,
+        SyncCommands(s.sync),
+        AccountCommands(s.accounts),
+    ):
         s.commands.add(owner)
     listening = Listening(s.local, s.updates, s.conversations)
     s.gateway.hooks = (listening, message_commands, presence_commands)
@@ -241,25 +247,23 @@ async def _stop(services: Services) -> None:
         await services.bus.stop()
 
 
-def _bus(redis: Redis | None, node: Id, settings: Settings, local: LocalFanout) -> RedisBus | None:
-    if redis is None:
-        return None
-    return RedisBus(redis, node, BusKey(settings.database, settings.secret()), local.deliver, local.catch_up)
-
-
-def _connect_redis(url: str | None) -> Redis | None:
-    """A client that fails fast: whoever uses it has something to fall back on."""
+def _bus(node: Id, settings: Settings, local: LocalFanout) -> RedisBus | None:
+    url = _redis_url(settings)
     if url is None:
         return None
-    client: Any = Redis  # its constructor is partly untyped
-    return client.from_url(
-        url,
-        socket_connect_timeout=2.0,
-        socket_timeout=3.0,
-        health_check_interval=0,
-        retry=Retry(NoBackoff(), 0),
-        max_connections=50,
-    )
+    bus = RedisBus(url, node, BusKey(settings.database, settings.secret()), local)
+    local.interest = bus
+    return bus
+
+
+def _connect_redis(settings: Settings) -> Redis | None:
+    url = _redis_url(settings)
+    return redis_client(url) if url is not None else None
+
+
+def _redis_url(settings: Settings) -> RedisUrl | None:
+    url = _reveal(settings.redis_url)
+    return RedisUrl.parse(url) if url is not None else None
 
 
 def _presence_store(redis: Redis | None, settings: Settings) -> PresenceStore:

@@ -6,7 +6,7 @@ a frame is an unmasked, final WebSocket text frame (RFC 6455, section 5.2).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -17,12 +17,21 @@ MAX_SHORT, MAX_MEDIUM = 126, 65_536
 
 def frame_of(payload: bytes) -> bytes:
     """A WebSocket text frame around `payload`."""
+    return b"\x81" + _with_size(payload)
+
+
+def binary_frame_of(payload: bytes) -> bytes:
+    """A WebSocket binary frame around `payload`."""
+    return b"\x82" + _with_size(payload)
+
+
+def _with_size(payload: bytes) -> bytes:
     size = len(payload)
     if size < MAX_SHORT:
-        return b"\x81" + size.to_bytes(1, "big") + payload
+        return size.to_bytes(1, "big") + payload
     if size < MAX_MEDIUM:
-        return b"\x81\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + size.to_bytes(8, "big") + payload
+        return b"\x7e" + size.to_bytes(2, "big") + payload
+    return b"\x7f" + size.to_bytes(8, "big") + payload
 
 
 class Packet:
@@ -33,6 +42,17 @@ class Packet:
     def __init__(self, text: str) -> None:
         self.text = text
         self._frame: bytes | None = None
+
+    @classmethod
+    def of_frame(cls, frame: bytes) -> "Packet":
+        """The packet another node framed; raises `ValueError` for what is no such frame."""
+        size = len(frame)
+        payload = frame[2 if size < MAX_SHORT + 2 else 4 if size < MAX_MEDIUM + 4 else 10 :]
+        if payload[:1] != b"4" or frame_of(payload) != frame:
+            raise ValueError("not a frame of ours")
+        packet = cls(payload[1:].decode())
+        packet._frame = frame
+        return packet
 
     @property
     def frame(self) -> bytes:
@@ -79,48 +99,50 @@ class Delivery:
     """The person whose message it is."""
 
     def to_bus(self) -> list[Any]:
-        """Plain values in a fixed order, for the bus."""
-        text = self.packet.text if self.packet else None
-        return [
-            list(self.channels),
-            text,
+        """A row of plain values for the bus; the packet's frame follows apart, only its size is here."""
+        names = self.channels
+        row: list[Any] = [
+            names[0] if len(names) == 1 else names,
+            len(self.packet.frame) if self.packet is not None else None,
             self.position,
             self.ephemeral,
-            list(self.join) if self.join else None,
-            self.leave,
-            self.close,
-            self.but_for,
             self.origin,
         ]
+        if self.join or self.leave or self.close:
+            row += (self.join, self.leave, self.close, self.but_for)
+        return row
 
     @classmethod
-    def from_bus(cls, values: list[Any]) -> "Delivery":
+    def from_bus(cls, row: list[Any], frame: bytes | None) -> "Delivery":
         """Check and rebuild what `to_bus` made; raises `ValueError` for anything else."""
-        match values:
-            case [list(), _, _, bool(), _, *names] if len(names) == 4:
-                channels, text, position, ephemeral, join = values[:5]
-            case _:
-                raise ValueError("not a delivery")
-        _check(all(isinstance(name, str) for name in channels) and len(channels) > 0)
-        _check(all(name is None or isinstance(name, str) for name in (text, *names)))
-        _check(position is None or (isinstance(position, int) and position > 0))
-        _check(join is None or _is_join(join))
-        return cls(
-            tuple(channels),
-            Packet(text) if text is not None else None,
-            position,
-            ephemeral,
-            (join[0], join[1]) if join else None,
-            *names,
-        )
+        names, _, position, ephemeral, origin = row[:5]
+        names = (names,) if type(names) is str else _names(names)
+        _check(position is None or (type(position) is int and position > 0 and len(names) == 1))
+        _check(type(ephemeral) is bool and (origin is None or type(origin) is str))
+        delivery = cls(names, None if frame is None else Packet.of_frame(frame), position, ephemeral)
+        delivery.origin = origin
+        if len(row) != 5:
+            delivery.join, delivery.leave, delivery.close, delivery.but_for = _orders(row[5:])
+        return delivery
 
 
-def _is_join(value: Any) -> bool:
-    match value:
-        case [str(), int()]:
-            return True
+def _names(value: Any) -> tuple[str, ...]:
+    _check(type(value) is list and len(value) > 0)
+    names = cast("list[Any]", value)
+    _check(all(type(name) is str for name in names))
+    return tuple(names)
+
+
+def _orders(values: list[Any]) -> tuple[tuple[str, int] | None, str | None, str | None, str | None]:
+    join, *words = values
+    _check(len(words) == 3 and all(word is None or type(word) is str for word in words))
+    match join:
+        case None:
+            return None, words[0], words[1], words[2]
+        case [str() as name, int() as head]:
+            return (name, head), words[0], words[1], words[2]
         case _:
-            return False
+            raise ValueError("not a delivery")
 
 
 def _check(fits: bool) -> None:
