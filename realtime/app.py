@@ -3,7 +3,6 @@
 import asyncio
 import gc
 import signal
-import sys
 from collections.abc import Awaitable, Callable
 from typing import Literal
 
@@ -14,7 +13,10 @@ from aiohttp import web
 from common.addresses import client_address
 from common.settings import Settings
 from realtime.bootstrap import Services, open_services
+from realtime.gateway.handover import Handover
 from realtime.gateway.http import Runner
+from realtime.place import Lifeline, Place
+from realtime.stopping import first_of, stop_signals
 
 log = structlog.get_logger(__name__)
 
@@ -28,64 +30,95 @@ CLEANUP_SECONDS = 5.0
 GC_THRESHOLDS = (50_000, 50, 50)
 
 
-def build_app(services: Services, add_rest: AddRest | None, *, sockets: bool = True) -> web.Application:
+def build_app(
+    services: Services,
+    add_rest: AddRest | None,
+    *,
+    sockets: bool = True,
+    handover: Handover | None = None,
+) -> web.Application:
     """The application: the side-car's routes, and `/socket.io/` for the gateway."""
     app = web.Application(client_max_size=services.settings.limits.body_bytes)
     if add_rest is not None:
         add_rest(app, services)
     if sockets:
-        trusted = services.settings.trusted_proxies
+        trusted, own = services.settings.trusted_proxies, services.settings.node_name
 
         async def socket(request: web.Request) -> web.StreamResponse:
+            if handover is not None and (owner := handover.owner_of(request, own)) is not None:
+                return await handover.send(request, owner)
             forwarded = request.headers.getall("X-Forwarded-For", ())
             return await services.gateway.handle(request, client_address(request.remote, forwarded, trusted))
 
         for path in ("/socket.io/", "/socket.io"):
             app.router.add_route("*", path, socket)
+
+    async def let_go(_: web.Request, response: web.StreamResponse) -> None:
+        """Who keeps a connection to a process that goes finds another one for the next request."""
+        if services.health.draining and response.status != 101:
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    app.on_response_prepare.append(let_go)
     return app
 
 
 class Server:
     """A listening process: `start`, then `stop` with or without a drain."""
 
-    def __init__(self, services: Services, app: web.Application) -> None:
-        self._services = services
+    def __init__(self, services: Services, app: web.Application, handover: Handover | None = None) -> None:
+        self._services, self._handover = services, handover
         self._runner = Runner(app, access_log=None, handle_signals=False, shutdown_timeout=3.0)
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, backlog=4096)
-        await site.start()
+        # Workers share one port: each listens for itself, and the kernel chooses.
+        self._site = web.TCPSite(
+            self._runner, host, port, backlog=4096, reuse_port=True if self._handover is not None else None
+        )
+        await self._site.start()
         self.port = self._runner.addresses[0][1]
+        if self._handover is not None:
+            self._handover.listen(self._runner.connection)
 
     async def drain(self) -> None:
         """Say that we are going, and wait until everyone has left or the time is over."""
         seconds = self._services.settings.timeouts.drain
         self._services.health.draining = True
+        if self._handover is not None:  # no front sends newcomers elsewhere, but the kernel does
+            await self._site.stop()
         self._services.gateway.begin_drain(max(1, int(seconds * SPREAD * 1000)))
         log.info("draining", seconds=seconds, sockets=len(self._services.gateway.sessions))
         await self._services.gateway.wait_until_empty(seconds)
 
     async def stop(self) -> None:
         """Close what is open."""
+        if self._handover is not None:
+            self._handover.stop()
         await self._services.gateway.stop(2.0)
         # What does not end by itself is left behind: nothing may hold up the end of a process.
         await asyncio.wait([asyncio.ensure_future(self._runner.cleanup())], timeout=CLEANUP_SECONDS)
 
 
 async def serve(
-    settings: Settings, add_rest: AddRest, announce: Callable[[Services, int], None], only: Part | None
+    settings: Settings, add_rest: AddRest, announce: Callable[[Settings, int], None], only: Part | None
 ) -> None:
     """Serve until told to stop: SIGTERM drains, SIGINT is for people who wait at a terminal."""
-    stopping = _stop_signals()
+    stopping = stop_signals()
+    place = Place.of_this_process()
+    lifeline, handover = (Lifeline(place), place.handover()) if place is not None else (None, None)
     async with open_services(settings) as services:
-        app = build_app(services, add_rest, sockets=only != "rest")
-        server = Server(services, app)
+        app = build_app(services, add_rest, sockets=only != "rest", handover=handover)
+        server = Server(services, app, handover)
         await server.start(settings.host, settings.port)
         _settle_memory()
-        announce(services, server.port)
-        reason = await _first(stopping, services.failed())
+        if lifeline is None:
+            announce(settings, server.port)
+            reason = await first_of(stopping, services.failed())
+        else:
+            lifeline.serving()
+            reason = await first_of(stopping, services.failed(), lifeline.cut())
         log.info("stopping", reason=reason)
         if reason == signal.SIGTERM.name:
             await server.drain()
@@ -99,28 +132,6 @@ def run(main: Awaitable[None]) -> None:
 
 async def _as_coroutine(main: Awaitable[None]) -> None:
     await main
-
-
-def _stop_signals() -> "asyncio.Future[str]":
-    loop = asyncio.get_running_loop()
-    stopping: asyncio.Future[str] = loop.create_future()
-
-    def stop(name: str) -> None:
-        if not stopping.done():
-            stopping.set_result(name)
-        else:
-            sys.exit(1)
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop, number.name)
-    return stopping
-
-
-async def _first(stopping: "asyncio.Future[str]", failing: Awaitable[str]) -> str:
-    failed = asyncio.ensure_future(failing)
-    done, _ = await asyncio.wait([stopping, failed], return_when=asyncio.FIRST_COMPLETED)
-    failed.cancel()
-    return next(iter(done)).result()
 
 
 def _settle_memory() -> None:

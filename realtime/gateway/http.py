@@ -87,6 +87,12 @@ class _Server(web.Server):
 class Runner(web.AppRunner):
     """Runs an application on such connections."""
 
+    def connection(self) -> asyncio.Protocol:
+        """The protocol of one more connection, however it came here."""
+        if self.server is None:
+            raise RuntimeError("connections come after the start")
+        return self.server()
+
     async def _make_server(self) -> web.Server:
         plain = await super()._make_server()
         options: dict[str, Any] = {**plain._kwargs, "max_line_size": LONGEST_ADDRESS}

@@ -1,0 +1,92 @@
+"""Commands about people: administrators and accounts."""
+
+import secrets
+import sys
+from typing import Annotated, Literal
+
+import typer
+
+from common.ids import is_id
+from realtime import terminal
+from realtime.bootstrap import Services
+from realtime.features.accounts.schemas.admin import AdminIn, AdminUserOut
+from realtime.features.accounts.schemas.common import Window
+
+PAGE = 100
+
+Username = Annotated[str, typer.Option(help="Their name, also for logging in.")]
+Address = Annotated[str | None, typer.Option(help="Where links to choose a password are mailed.")]
+FromInput = Annotated[bool, typer.Option("--password-stdin", help="Read the password from the input.")]
+Random = Annotated[bool, typer.Option("--random-password", help="Make a password and print it.")]
+Pending = Annotated[bool, typer.Option("--pending", help="Only those who wait for a decision.")]
+Who = Annotated[str, typer.Argument(help="Username or id.")]
+
+
+def create_admin(
+    username: Username,
+    email: Address = None,
+    password_stdin: FromInput = False,
+    random_password: Random = False,
+) -> None:
+    """Make an administrator."""
+    password = _password(from_stdin=password_stdin, random=random_password)
+    with terminal.trouble_in_one_line():
+        body = AdminIn(username=username, email=email, password=password)
+    terminal.run(lambda services: _create_admin(services, body))
+    if random_password:
+        typer.echo(f"password: {password}")
+
+
+def _password(*, from_stdin: bool, random: bool) -> str:
+    if from_stdin:
+        return sys.stdin.readline().rstrip("\r\n")
+    if random:
+        return secrets.token_urlsafe(15)
+    if not sys.stdin.isatty():
+        terminal.fail("No terminal to ask for a password: use --password-stdin or --random-password.")
+    return str(typer.prompt("Password", hide_input=True, confirmation_prompt=True))
+
+
+async def _create_admin(services: Services, body: AdminIn) -> None:
+    user = await services.accounts.create_admin(body)
+    typer.echo(f"{user.username} is an administrator ({user.id})")
+
+
+def list_users(pending: Pending = False) -> None:
+    """Show accounts and their standing."""
+    terminal.run(lambda services: _list_users(services, pending=pending))
+
+
+def approve(who: Who) -> None:
+    """Let somebody take part who waits for it."""
+    terminal.run(lambda services: _decide(services, who, "approve"))
+
+
+def reject(who: Who) -> None:
+    """Turn somebody down who waits for approval."""
+    terminal.run(lambda services: _decide(services, who, "reject"))
+
+
+async def _list_users(services: Services, *, pending: bool) -> None:
+    window = Window(PAGE)
+    while True:
+        found = await services.accounts.approvals.everybody(window, pending=pending)
+        for user in found.items:
+            typer.echo(f"{user.id}  {user.username:<24} {_standing(user):<9} {user.email or ''}")
+        if found.behind is None:
+            return
+        window = Window(PAGE, after=found.behind)
+
+
+def _standing(user: AdminUserOut) -> str:
+    if user.is_banned or user.rejected:
+        return "banned" if user.is_banned else "rejected"
+    if not user.is_approved:
+        return "pending"
+    return "admin" if user.is_admin else "active"
+
+
+async def _decide(services: Services, who: str, decision: Literal["approve", "reject"]) -> None:
+    approvals = services.accounts.approvals
+    user = await approvals.decide_as("cli", who if is_id(who) else await approvals.id_of(who), decision)
+    typer.echo(f"{user.username} is {_standing(user)}")
