@@ -52,7 +52,7 @@ docs: .venv/installed ## write docs/openapi.json and docs/asyncapi.json
 
 lock: .venv/installed ## resolve pyproject.toml again (ARGS=--upgrade for newer versions)
 	$(LOCK) pyproject.toml -o requirements/runtime.txt
-	$(LOCK) pyproject.toml --extra embedded --extra load --group dev -c requirements/runtime.txt -o requirements/dev.txt
+	$(LOCK) pyproject.toml --extra embedded --extra supervised --extra load --group dev -c requirements/runtime.txt -o requirements/dev.txt
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 
 clean: ## remove the environment and every cache; ./data stays
