@@ -112,6 +112,11 @@ class Actors:
     def is_running(self, kind: str, key: str) -> bool:
         return (kind, key) in self._cells
 
+    def is_busy(self, kind: str, key: str) -> bool:
+        """Whether an actor has messages waiting or in hand."""
+        cell = self._cells.get((kind, key))
+        return cell is not None and cell.worker is not None
+
     async def _within_deadline(self, reply: asyncio.Future[R]) -> R:
         async with asyncio.timeout(self._deadline):
             return await reply

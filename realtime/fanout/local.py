@@ -13,6 +13,7 @@ import structlog
 
 from common import metrics
 from realtime import channels
+from realtime.fanout.outgoing import Connection, Outgoing
 from realtime.fanout.packets import Delivery, Packet
 
 log = structlog.get_logger(__name__)
@@ -25,28 +26,6 @@ BREATH = 0.01
 """A gap is filled in small helpings with a breath between them: its readers also have to read."""
 HEADS = 1000
 """Streams compared with the database by one question."""
-
-
-class Connection(Protocol):
-    """A socket as fan-out sees it."""
-
-    @property
-    def id(self) -> str: ...
-
-    @property
-    def user_id(self) -> str: ...
-
-    @property
-    def channels(self) -> set[str]: ...
-
-    @property
-    def quiet(self) -> set[str]:
-        """Channels whose ephemeral publications this socket does not want."""
-        ...
-
-    def send(self, packet: Packet, *, ephemeral: bool = False) -> None: ...
-
-    def close(self, reason: str) -> None: ...
 
 
 class StreamSource(Protocol):
@@ -98,6 +77,7 @@ class LocalFanout:
         self._listeners: dict[str, set[Connection]] = {}
         self._streams: dict[str, _Stream] = {}
         self._sources: dict[str, StreamSource] = {}
+        self._outgoing = Outgoing(lambda channel: self._listeners.get(channel, ()))
         self.on_heard: Callable[[str, int, str | None, Collection[Connection]], None] | None = None
         """Told of each stream entry that was written: channel, position, origin, listeners."""
         self.interest: Interest | None = None
@@ -115,6 +95,8 @@ class LocalFanout:
             listeners = self._listeners[channel] = set()
             if self.interest is not None:
                 self.interest.wanted(channel)
+        elif connection not in listeners:
+            self._outgoing.flush_channel(channel)
         listeners.add(connection)
         connection.channels.add(channel)
         if channels.kind(channel) in self._sources:
@@ -129,6 +111,8 @@ class LocalFanout:
         listeners = self._listeners.get(channel)
         if listeners is None:
             return
+        self._outgoing.flush_channel(channel)
+        self._outgoing.unhush(connection, channel)
         listeners.discard(connection)
         if not listeners:
             del self._listeners[channel]
@@ -142,6 +126,14 @@ class LocalFanout:
         """Forget a socket; costs as much as it had channels."""
         for channel in tuple(connection.channels):
             self.leave(connection, channel)
+
+    def hush(self, connection: Connection, channel: str) -> None:
+        """Spare a socket what is ephemeral on `channel`."""
+        self._outgoing.hush(connection, channel)
+
+    def unhush(self, connection: Connection, channel: str) -> None:
+        """Let it hear everything on `channel` again."""
+        self._outgoing.unhush(connection, channel)
 
     def listeners(self, channel: str) -> frozenset[Connection]:
         return frozenset(self._listeners.get(channel, ()))
@@ -233,12 +225,20 @@ class LocalFanout:
                 written += len(entry.packet.frame) if entry.packet else 0
                 self._advance(channel, stream, entry, heard)
 
+    def tell(self, connection: Connection, packet: Packet) -> None:
+        """Write to one socket; what was said on its channels before goes first."""
+        self._outgoing.tell(connection, packet)
+
+    def flush(self) -> None:
+        """Write now what would be written at the end of this tick."""
+        self._outgoing.flush()
+
     def _write(self, channel: str, delivery: Delivery) -> None:
         listeners = self._listeners.get(channel)
         if not listeners:
             return
         if delivery.packet is not None:
-            self._write_packet(channel, listeners, delivery, delivery.packet)
+            self._outgoing.say(channel, delivery)
         if delivery.join or delivery.leave or delivery.close:
             for connection in tuple(listeners):
                 if delivery.join:
@@ -247,17 +247,6 @@ class LocalFanout:
                     self.leave(connection, delivery.leave)
                 if delivery.close and connection.id != delivery.but_for:
                     connection.close(delivery.close)
-
-    def _write_packet(
-        self, channel: str, listeners: set[Connection], delivery: Delivery, packet: Packet
-    ) -> None:
-        written = 0
-        for connection in tuple(listeners):
-            if delivery.ephemeral and (channel in connection.quiet or connection.user_id == delivery.origin):
-                continue
-            connection.send(packet, ephemeral=delivery.ephemeral)
-            written += 1
-        metrics.deliveries.inc(written)
 
     # -- healing
 

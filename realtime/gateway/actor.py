@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -44,6 +45,19 @@ def refusal_packet(ack: int | None, error: BaseException, request_id: str) -> Pa
     return Packet(f"3{ack}" + orjson.dumps([{"ok": False, "error": body}]).decode())
 
 
+def run_at_once(session: Session, job: Do) -> None:
+    """Run a command that never waits, here and now."""
+    if not session.is_open:
+        return
+    try:
+        session.require_fresh()
+        result = job.command.handler(session, _body_of(job))
+    except Exception as error:
+        _refuse(session, job, error, new_id())
+    else:
+        _succeed(session, job, cast("BaseModel | None", result))
+
+
 class SessionActor(Actor):
     """Runs the commands of one session in the order in which they came."""
 
@@ -52,38 +66,48 @@ class SessionActor(Actor):
 
     async def receive(self, message: Ask[Any] | Tell) -> None:
         match message:
-            case Do():
+            case Do(command=command) if command.waits:
                 await self._run(message)
+            case Do():
+                run_at_once(self._session, message)
             case _:
                 raise TypeError(message)
 
     async def _run(self, job: Do) -> None:
-        session, name = self._session, job.command.name
+        session = self._session
         if not session.is_open:
             return
         request_id = new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id, session_id=session.id)
         try:
             session.require_fresh()
-            body = job.command.body.model_validate(job.payload, by_alias=True, by_name=False)
+            body = _body_of(job)
             async with asyncio.timeout(self._deadline):
-                result = await job.command.handler(session, body)
+                result = await cast("Awaitable[BaseModel | None]", job.command.handler(session, body))
         except Exception as error:
-            outcome = self._refuse(job, error, request_id)
+            _refuse(session, job, error, request_id)
         else:
-            outcome = "ok"
-            if job.ack is not None:
-                session.send(ok_packet(job.ack, result))
-        metrics.commands.labels(name, outcome).inc()
-        metrics.ack_seconds.labels(name).observe(time.perf_counter() - job.received)
+            _succeed(session, job, result)
 
-    def _refuse(self, job: Do, error: Exception, request_id: str) -> str:
-        problem = as_app_error(error)
-        if problem.code == "internal":
-            log.exception("command_failed", command=job.command.name, exc_info=error)
-        problem = _without_values(problem)
-        self._session.send(refusal_packet(job.ack, problem, request_id))
-        return problem.code
+
+def _body_of(job: Do) -> BaseModel:
+    return job.command.body.model_validate(job.payload, by_alias=True, by_name=False)
+
+
+def _succeed(session: Session, job: Do, result: BaseModel | None) -> None:
+    if job.ack is not None:
+        session.send(ok_packet(job.ack, result))
+    job.command.succeeded.inc()
+    job.command.seconds.observe(time.perf_counter() - job.received)
+
+
+def _refuse(session: Session, job: Do, error: Exception, request_id: str) -> None:
+    problem = as_app_error(error)
+    if problem.code == "internal":
+        log.exception("command_failed", command=job.command.name, exc_info=error)
+    session.send(refusal_packet(job.ack, _without_values(problem), request_id))
+    metrics.commands.labels(job.command.name, problem.code).inc()
+    job.command.seconds.observe(time.perf_counter() - job.received)
 
 
 def _without_values(problem: AppError) -> AppError:

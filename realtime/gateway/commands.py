@@ -1,6 +1,7 @@
 """The command table: which events a client may send, and the typed handler behind each.
 
 A handler is a method `async def name(self, session: Session, body: BodyModel) -> ResultModel | None`.
+One that never waits is a plain `def`: it runs at once, without a task, when nothing is in front of it.
 The table reads both models from its annotations; they are also what `/docs/realtime` shows.
 """
 
@@ -9,13 +10,16 @@ from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_type_hints
 
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
 
+from common import metrics
 from common.errors import BadRequest
 from realtime.gateway.session import Session
 
-F = TypeVar("F", bound=Callable[..., Awaitable[BaseModel | None]])
-Handler = Callable[[Session, Any], Awaitable[BaseModel | None]]
+Result = Awaitable[BaseModel | None] | BaseModel | None
+F = TypeVar("F", bound=Callable[..., Result])
+Handler = Callable[[Session, Any], Result]
 
 RESERVED = frozenset(
     {
@@ -55,13 +59,16 @@ def command(name: str) -> Callable[[F], F]:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One client event: its name, shapes, description and handler."""
+    """One client event: its name, shapes, description and handler; `waits` if that is a coroutine."""
 
     name: str
     body: type[BaseModel]
     result: type[BaseModel] | None
     description: str
     handler: Handler
+    waits: bool
+    succeeded: Counter
+    seconds: Histogram
 
 
 class CommandTable:
@@ -88,6 +95,9 @@ class CommandTable:
             result if isinstance(result, type) and issubclass(result, BaseModel) else None,
             inspect.cleandoc(method.__doc__ or ""),
             method,
+            inspect.iscoroutinefunction(method),
+            metrics.commands.labels(name, "ok"),
+            metrics.ack_seconds.labels(name),
         )
 
     def find(self, name: str) -> Command:

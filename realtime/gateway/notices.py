@@ -52,3 +52,7 @@ def ended_packet(code: str) -> Packet:
 def draining_packet(spread_ms: int) -> Packet:
     """Each call draws another moment to come back."""
     return packet_of(ServerDraining(reconnect_after_ms=random.randrange(spread_ms)))  # noqa: S311  (jitter)
+
+
+DISCONNECT_PACKET = Packet("1")
+"""Socket.IO's goodbye."""

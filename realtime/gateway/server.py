@@ -24,13 +24,14 @@ from realtime import channels
 from realtime.actors import Actors
 from realtime.fanout import LocalFanout
 from realtime.gateway import door, packets
-from realtime.gateway.actor import Do, SessionActor, refusal_packet
+from realtime.gateway.actor import Do, SessionActor, refusal_packet, run_at_once
 from realtime.gateway.admission import Admission
 from realtime.gateway.commands import CommandTable
 from realtime.gateway.notices import draining_packet
-from realtime.gateway.peer import Peer, SessionSocket
+from realtime.gateway.peer import Peer
 from realtime.gateway.session import Authenticator, Session
 from realtime.gateway.transport import EngineSocket, SocketServer, connected_packet, refused_packet
+from realtime.gateway.wheel import Wheel
 
 log = structlog.get_logger(__name__)
 
@@ -40,6 +41,8 @@ FLOOD = 200
 FLOOD_WINDOW = 60.0
 """Commands refused for their rate within one window before the socket is closed."""
 REFUSED_LINGER = 0.5
+EXPIRY_TICK = 0.5
+"""A socket ends at most so many seconds after its token."""
 
 
 class AlreadyAuthenticated(Conflict):
@@ -92,6 +95,11 @@ class Gateway:
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining, self._spread_ms = False, 1
         self._empty = asyncio.Event()
+        patience = settings.timeouts.authenticate
+        self._strangers: Wheel[EngineSocket] = Wheel(
+            patience / 16, lambda socket: socket.drop("auth_timeout")
+        )
+        self._expiries: Wheel[Session] = Wheel(EXPIRY_TICK, lambda session: session.close("token_expired"))
         actors.register("session", lambda key: SessionActor(self._sessions[key], settings.timeouts.command))
 
     @property
@@ -125,10 +133,9 @@ class Gateway:
     # -- the transport's receiver
 
     def opened(self, socket: EngineSocket) -> None:
-        peer = socket.peer = Peer(socket)
+        socket.peer = Peer(socket)
         self._admission.arrived(socket.address)
-        deadline = self._settings.timeouts.authenticate
-        peer.timer = asyncio.get_running_loop().call_later(deadline, socket.drop, "auth_timeout")
+        self._strangers.set(socket, self._settings.timeouts.authenticate)
 
     def received(self, socket: EngineSocket, data: str | bytes) -> None:
         peer: Peer = socket.peer
@@ -149,7 +156,7 @@ class Gateway:
 
     def closed(self, socket: EngineSocket, reason: str) -> None:
         peer: Peer = socket.peer
-        peer.stop_timers()
+        self._strangers.cancel(socket)
         session, peer.session = peer.session, None
         if session is None:
             self._admission.left(socket.address)
@@ -176,7 +183,7 @@ class Gateway:
         try:
             async with self._admission.turn(), asyncio.timeout(self._settings.timeouts.command):
                 identity = await self._authenticator.authenticate(token)
-                session = Session(new_id(), identity, SessionSocket(peer.socket), peer.socket.address)
+                session = Session(new_id(), identity, peer.socket, self._local)
                 self._admit(session)
                 for hook in self.hooks:
                     await hook.opened(session)
@@ -185,6 +192,7 @@ class Gateway:
         except Exception as error:
             self._refuse_connect(peer, error)
         finally:  # also when the socket went away meanwhile and this was cancelled
+            peer.work = None
             if session is not None and peer.session is not session:
                 self._forget(session)
                 self._spawn(self._leave(session))
@@ -200,23 +208,18 @@ class Gateway:
 
     def _open(self, peer: Peer, session: Session) -> None:
         peer.session = session
-        if peer.timer is not None:
-            peer.timer.cancel()
+        self._strangers.cancel(peer.socket)
         self._admission.left(peer.socket.address)
-        session.on_extend = lambda: self._watch_expiry(peer, session)
-        self._watch_expiry(peer, session)
+        session.on_extend = self._watch_expiry
+        self._watch_expiry(session)
         log.info("socket_opened", session_id=session.id, user_id=session.user_id)
         peer.socket.write(connected_packet(session.id))
         if self._draining:
             session.send(draining_packet(self._spread_ms))
 
-    def _watch_expiry(self, peer: Peer, session: Session) -> None:
-        if peer.expiry is not None:
-            peer.expiry.cancel()
-        if not session.is_open:
-            return
-        left = max(0.0, session.identity.expires_at - time.time())
-        peer.expiry = asyncio.get_running_loop().call_later(left, session.close, "token_expired")
+    def _watch_expiry(self, session: Session) -> None:
+        if session.is_open:
+            self._expiries.set(session, max(0.0, session.identity.expires_at - time.time()))
 
     def _refuse_connect(self, peer: Peer, error: Exception) -> None:
         problem = as_app_error(error)
@@ -242,10 +245,13 @@ class Gateway:
                 raise RateLimited(retry_after=verdict.retry_after)
             command = self._table.find(packet.event)
             job = Do(command, packet.payload, packet.ack, time.perf_counter())
-            self._actors.tell("session", session.id, job)
+            if command.waits or self._actors.is_busy("session", session.id):
+                self._actors.tell("session", session.id, job)
+            else:
+                run_at_once(session, job)
         except AppError as error:
             metrics.commands.labels(_known(self._table, packet.event), error.code).inc()
-            peer.socket.write(refusal_packet(packet.ack, error, new_id()))
+            session.send(refusal_packet(packet.ack, error, new_id()))
 
     def _flooded(self, peer: Peer) -> None:
         now = time.monotonic()
@@ -258,7 +264,11 @@ class Gateway:
 
     def _refuse_packet(self, peer: Peer, ack: int | None, error: AppError) -> None:
         """Answer what is not a command; a socket that keeps sending rubbish is closed."""
-        peer.socket.write(refusal_packet(ack, error, new_id()))
+        refusal = refusal_packet(ack, error, new_id())
+        if peer.session is not None:
+            peer.session.send(refusal)
+        else:
+            peer.socket.write(refusal)
         now = time.monotonic()
         if now - peer.bad_since > BAD_PACKET_WINDOW:
             peer.bad, peer.bad_since = 0, now
@@ -270,6 +280,7 @@ class Gateway:
 
     def _forget(self, session: Session) -> None:
         session.is_open = False
+        self._expiries.cancel(session)
         self._local.leave_all(session)
         self._sessions.pop(session.id, None)
         others = self._by_user.get(session.user_id, [])

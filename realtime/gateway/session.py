@@ -7,7 +7,8 @@ from typing import Protocol
 
 from common.ids import Id
 from common.tokens import TokenExpired
-from realtime.fanout import Packet
+from realtime.fanout import LocalFanout, Outlet, Packet
+from realtime.gateway.notices import DISCONNECT_PACKET, ended_packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ class Authenticator(Protocol):
     async def authenticate(self, token: str) -> Identity: ...
 
 
-class Socket(Protocol):
+class Socket(Outlet, Protocol):
     """The transport below a session."""
 
     @property
@@ -34,25 +35,25 @@ class Socket(Protocol):
         """`websocket` or `polling`."""
         ...
 
-    def send(self, packet: Packet, *, ephemeral: bool = False) -> None: ...
+    @property
+    def address(self) -> str: ...
 
-    def close(self, reason: str) -> None: ...
+    def drop(self, reason: str) -> None: ...
 
 
 class Session:
     """One connection of one person. It is also the `Connection` that fan-out writes to."""
 
-    __slots__ = ("address", "channels", "id", "identity", "is_open", "on_extend", "quiet", "socket")
+    __slots__ = ("_local", "channels", "id", "identity", "is_open", "on_extend", "socket")
 
-    def __init__(self, connection_id: str, identity: Identity, socket: Socket, address: str) -> None:
+    def __init__(self, connection_id: str, identity: Identity, socket: Socket, local: LocalFanout) -> None:
         self.id = connection_id
         self.identity = identity
         self.socket = socket
-        self.address = address
+        self._local = local
         self.channels: set[str] = set()
-        self.quiet: set[str] = set()
         self.is_open = True
-        self.on_extend: Callable[[], None] | None = None
+        self.on_extend: Callable[[Session], None] | None = None
 
     @property
     def user_id(self) -> Id:
@@ -62,11 +63,27 @@ class Session:
     def login_id(self) -> Id:
         return self.identity.login_id
 
-    def send(self, packet: Packet, *, ephemeral: bool = False) -> None:
-        self.socket.send(packet, ephemeral=ephemeral)
+    @property
+    def address(self) -> str:
+        return self.socket.address
+
+    def send(self, packet: Packet) -> None:
+        """Write to this connection alone, behind what was said on its channels before."""
+        self._local.tell(self, packet)
+
+    def hush(self, channel: str) -> None:
+        """Hear nothing ephemeral on `channel`, until `unhush`."""
+        self._local.hush(self, channel)
+
+    def unhush(self, channel: str) -> None:
+        self._local.unhush(self, channel)
 
     def close(self, reason: str) -> None:
-        self.socket.close(reason)
+        """Say why, and close."""
+        self._local.flush()
+        self.socket.write(ended_packet(reason))
+        self.socket.write(DISCONNECT_PACKET)
+        self.socket.drop(reason)
 
     def require_fresh(self) -> None:
         """Refuse to act for a token that has run out."""
@@ -77,4 +94,4 @@ class Session:
         """Live on with a newer token of the same person."""
         self.identity = identity
         if self.on_extend is not None:
-            self.on_extend()
+            self.on_extend(self)

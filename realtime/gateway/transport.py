@@ -2,43 +2,49 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 # pyright: reportPrivateUsage=false, reportMissingTypeStubs=false, reportIncompatibleMethodOverride=false
 # pyright: reportIncompatibleVariableOverride=false, reportUnknownParameterType=false
-"""The transport: python-socketio and python-engineio on aiohttp, with what they lack.
+"""The transport: Engine.IO v4 and Socket.IO v5, on python-engineio, python-socketio and aiohttp.
 
-This is the only module that touches their private parts (versions are pinned, and
-tests/realtime/test_transport.py fails when they change). Added here: WebSocket frames are written straight to
-the connection, encoded once for any number of readers; what a slow reader has not taken is bounded in bytes
-and packets; no permessage-deflate; oversized frames are refused with close code 1009; heartbeats are timers;
-closing never waits.
+This is the only module that touches the private parts of the first two (versions are pinned, and
+tests/protocol/test_library_contract.py fails when they change). Long polling goes the libraries' way, with
+bounds they lack. A WebSocket leaves them at its upgrade: it is one `WebSocket` protocol on the connection,
+and costs neither a task nor a queue from then on. Heartbeats share one wheel; closing never waits.
 """
 
 import asyncio
-import socket as sockets
-from collections.abc import Awaitable, Callable
+import base64
+import binascii
+import hashlib
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, cast
 
 import engineio
 import socketio
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 from engineio import async_socket, exceptions, payload
 from engineio import packet as engine_packets
 from socketio import packet as socket_packets
 
 from common import metrics
 from common.settings import Settings
-from realtime.fanout.packets import Packet, frame_of
+from realtime.fanout.packets import Packet, binary_frame_of, frame_of
+from realtime.gateway.websocket import WebSocket
+from realtime.gateway.wheel import Wheel
 
 PROBE_SECONDS = 10.0
 PROBED_POLL_SECONDS = 0.1
 POST_SECONDS = 15.0
 FAREWELL_SECONDS = 5.0
-UNSENT_BYTES = 131_072
 EPHEMERAL_SHARE = 8
-"""An ephemeral packet is dropped when more than 1/8 of the outgoing budget waits already."""
+"""An ephemeral packet is dropped when more than 1/8 of the packets that may wait for a poll do so already."""
+BEATS = 32
+"""Ticks of the heartbeat wheel in one ping timeout."""
 
 ADDRESS = web.RequestKey("plaza.address", str)
 
 _PING = frame_of(b"2")
 _CLOSE = frame_of(b"1")
+_WEBSOCKET_ID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_KEY_BYTES = 16
 
 
 class _Payload(payload.Payload):
@@ -57,100 +63,114 @@ class Receiver(Protocol):
     def closed(self, socket: "EngineSocket", reason: str) -> None: ...
 
 
-def _text(packet: Any) -> str:
-    """A packet of either library; without binary data in it, it is text."""
-    return packet.encode()
-
-
 class EngineSocket(async_socket.AsyncSocket):
     """One Engine.IO connection, by WebSocket or by long polling."""
 
-    server: "EngineServer"
+    # What the library's own sockets are made with; sockets that never poll need no queue.
+    queue: Any = None
+    upgrading = upgraded = closing = closed = connected = False
+    last_ping = session = None
 
-    def __init__(self, server: "EngineServer", sid: str) -> None:
-        super().__init__(server, sid)
-        self.address = ""
-        self.peer: Any = None
-        self._ws: web.WebSocketResponse | None = None
-        self._wire: asyncio.Transport | None = None
-        self._heartbeat: asyncio.TimerHandle | None = None
-        self._probed = False
-        self._tasks: set[asyncio.Task[None]] = set()
+    server: "EngineServer"
+    peer: Any = None
+    descriptor = -1
+    _websocket: WebSocket | None = None
+    _probed = _waits_for_pong = False
+
+    def __init__(self, server: "EngineServer", sid: str, address: str) -> None:
+        self.server, self.sid, self.address = server, sid, address
 
     # -- sending
 
     @property
     def transport(self) -> str:
-        return "polling" if self._wire is None else "websocket"
+        return "polling" if self._websocket is None else "websocket"
 
     def write(self, packet: Packet, *, ephemeral: bool = False) -> None:
         """Send a packet, or drop it (ephemeral) or the reader (everything else) when too much waits."""
-        if self.closed or self.closing:
+        if self.closed:
             return
-        limits = self.server.settings.limits
-        share = EPHEMERAL_SHARE if ephemeral else 1
-        if self._wire is None:
-            if self.queue.qsize() >= limits.outgoing_packets // share:
-                self._too_slow(ephemeral)
-                return
+        if self._websocket is not None:
+            if not self._websocket.write(packet.frame, ephemeral=ephemeral):
+                metrics.dropped.inc()
+            return
+        most = self.server.settings.limits.outgoing_packets // (EPHEMERAL_SHARE if ephemeral else 1)
+        if self.queue.qsize() < most:
             self.queue.put_nowait(engine_packets.Packet(engine_packets.MESSAGE, packet.text))
-        elif self._wire.get_write_buffer_size() > limits.outgoing_bytes // share:
-            self._too_slow(ephemeral)
-        else:
-            self._write_frame(packet.frame)
-
-    def _write_frame(self, frame: bytes) -> None:
-        if self._wire is not None and not self._wire.is_closing():
-            self._wire.write(frame)
-
-    def _too_slow(self, ephemeral: bool) -> None:
-        if ephemeral:
+        elif ephemeral:
             metrics.dropped.inc()
+        else:
+            self.fell_behind()
+
+    def finish(self, frame: bytes, written: int) -> None:
+        """Send the rest of a frame of which the descriptor took so many bytes; below 0, it broke."""
+        if self._websocket is None or self.closed:
             return
+        if written < 0:
+            self._websocket.abort()
+        else:
+            self._websocket.finish(frame, written)
+
+    def fell_behind(self) -> None:
+        """Cut off a reader for whom too much waits."""
         metrics.slow_consumers.inc()
         self.drop("slow_consumer")
 
     async def send(self, pkt: engine_packets.Packet) -> None:
-        """What the libraries below send: handshakes, pings, noops."""
+        """What the libraries send: handshakes, and whatever an application built on them says."""
         if self.closed:
             return
-        if self._wire is None:
+        if self._websocket is None:
             self.queue.put_nowait(pkt)
         else:
-            self._write_frame(frame_of(_text(pkt).encode()))
+            self._websocket.write(_frame_of(pkt))
 
     # -- heartbeat
 
     def schedule_ping(self) -> None:
         """Ping after the interval; a pong sets the next one."""
-        self._set_timer(self.server.ping_interval, self._ping)
+        self._waits_for_pong = False
+        self.server.beats.set(self, self.server.ping_interval)
 
-    def _set_timer(self, seconds: float, action: Callable[[], None]) -> None:
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
-        self._heartbeat = asyncio.get_running_loop().call_later(seconds, action)
-
-    def _ping(self) -> None:
-        if self.closed or self.closing:
+    def beat(self) -> None:
+        """Ask whether the client is there; if that was asked before, it is not."""
+        if self._waits_for_pong:
+            self.drop(self.server.reason.PING_TIMEOUT)
             return
-        if self._wire is None:
+        self._waits_for_pong = True
+        if self._websocket is None:
             self.queue.put_nowait(engine_packets.Packet(engine_packets.PING))
         else:
-            self._write_frame(_PING)
-        self._set_timer(self.server.ping_timeout, lambda: self.drop(self.server.reason.PING_TIMEOUT))
+            self._websocket.write(_PING)
+        self.server.beats.set(self, self.server.ping_timeout)
 
     async def check_ping_timeout(self) -> bool:
-        """Timers watch the heartbeat; asking here always finds it well."""
+        """The wheel watches the heartbeat; asking here always finds it well."""
         if self.closed:
             raise exceptions.SocketIsClosedError
         return True
 
     # -- receiving
 
+    def heard(self, data: str | bytes) -> None:
+        """One message of the WebSocket is one Engine.IO packet."""
+        if self.closed:
+            return
+        if isinstance(data, bytes):
+            self.server.receiver.received(self, data)
+        elif data[:1] == "4":
+            self.server.receiver.received(self, data[1:])
+        elif data == "3":
+            self.schedule_ping()
+        elif data[:1] == "1":
+            self.drop(self.server.reason.CLIENT_DISCONNECT, WSCloseCode.OK)
+        elif data[:1] not in ("2", "3", "6"):
+            self.server.receiver.received(self, "")
+
     async def receive(self, pkt: engine_packets.Packet) -> None:
-        """Handle one Engine.IO packet."""
+        """Handle one packet of a long-polling POST."""
         if pkt.packet_type == engine_packets.MESSAGE:
-            await self.server._trigger_event("message", self.sid, pkt.data, run_async=False)
+            self.server.receiver.received(self, cast("str | bytes", pkt.data))
         elif pkt.packet_type == engine_packets.PONG:
             self.schedule_ping()
         elif pkt.packet_type == engine_packets.CLOSE:
@@ -172,76 +192,42 @@ class EngineSocket(async_socket.AsyncSocket):
         for pkt in packets:
             await self.receive(pkt)
 
-    async def _websocket_handler(self, ws: "_WebSocket") -> None:
-        if self.connected:
-            if not await self._upgrade(ws):
-                return
-        else:
-            self.connected = True
-        self._attach(ws)
-        try:
-            await self._read(ws)
-        finally:
-            await self.close(wait=False, abort=True, reason=self.server.reason.TRANSPORT_CLOSE)
+    # -- polling and the way out of it
 
-    async def _upgrade(self, ws: "_WebSocket") -> bool:
-        """The probe of Engine.IO v4: `2probe`, `3probe`, then `5`.
-
-        Polling goes on meanwhile, since many a proxy opens WebSockets and then swallows what they carry.
-        """
-        try:
-            async with asyncio.timeout(PROBE_SECONDS):
-                if await ws.wait() != "2probe":
-                    return False
-                self._probed = True
-                await ws.send("3probe")
-                self._end_poll()
-                return await ws.wait() == "5" and not self.closed and not self.upgraded
-        except (OSError, TimeoutError):
-            return False
-        finally:
-            self._probed = False
+    def start_polling(self) -> None:
+        """Packets wait in a queue between two polls."""
+        self.queue, self.connected = asyncio.Queue(), True
 
     async def poll(self) -> list[engine_packets.Packet]:
         """Wait for packets; not for long once a probe was answered: then the upgrade waits for this."""
         if self._probed:
-            asyncio.get_running_loop().call_later(PROBED_POLL_SECONDS, self._end_poll)
+            asyncio.get_running_loop().call_later(PROBED_POLL_SECONDS, self.end_poll)
         return await super().poll()
 
-    def _end_poll(self) -> None:
+    def probed(self) -> None:
+        """A WebSocket asked to take over. Polling goes on until it does: proxies may swallow its messages."""
+        self._probed = True
+        self.end_poll()
+
+    def probe_ended(self) -> None:
+        self._probed = False
+
+    def end_poll(self) -> None:
+        """Answer a poll that waits, so that the client can upgrade."""
         if self._probed and self.queue.empty():
             self.queue.put_nowait(engine_packets.Packet(engine_packets.NOOP))
 
-    def _attach(self, ws: "_WebSocket") -> None:
-        """Take the connection over; what was queued for polling goes first."""
-        self.upgraded = True
-        self._ws, self._wire = ws.response, ws.wire
-        raw = ws.wire.get_extra_info("socket")
-        if raw is not None and raw.family in (sockets.AF_INET, sockets.AF_INET6):
-            raw.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, "TCP_NOTSENT_LOWAT", 25), UNSENT_BYTES)
-        while not self.queue.empty():
+    def attach(self, websocket: WebSocket) -> None:
+        """Go on by WebSocket; what was queued for polling goes first."""
+        self.upgraded = self.connected = True
+        self._websocket = websocket
+        while self.queue is not None and not self.queue.empty():
             pkt = self.queue.get_nowait()
             if pkt is not None and pkt.packet_type != engine_packets.NOOP:
-                self._write_frame(frame_of(_text(pkt).encode()))
-
-    async def _read(self, ws: "_WebSocket") -> None:
-        trigger = self.server._trigger_event
-        while not self.closed:
-            message = await ws.response.receive()
-            if message.type is WSMsgType.TEXT:
-                text: str = message.data
-                if text[:1] == "4":
-                    await trigger("message", self.sid, text[1:], run_async=False)
-                elif text == "3":
-                    self.schedule_ping()
-                elif text[:1] == "1":
-                    return
-                elif text[:1] not in ("2", "3", "6"):
-                    await trigger("message", self.sid, "", run_async=False)
-            elif message.type is WSMsgType.BINARY:
-                await trigger("message", self.sid, message.data, run_async=False)
-            else:
-                return
+                websocket.write(_frame_of(pkt))
+        if self._probed and self.queue is not None:
+            self.queue.put_nowait(engine_packets.Packet(engine_packets.NOOP))  # a poll may wait still
+        self._probed = False
 
     # -- closing
 
@@ -250,82 +236,114 @@ class EngineSocket(async_socket.AsyncSocket):
         if self.closed:
             return
         goodbye = reason not in ("slow_consumer", self.server.reason.PING_TIMEOUT)
-        self.peer_gone(reason)
-        if self._ws is None or self._wire is None:
-            if goodbye and self.queue.empty():
-                # Clients act on CLOSE before what stands in front of it; without it the next poll is refused.
-                self.queue.put_nowait(engine_packets.Packet(engine_packets.CLOSE))
-            self.queue.put_nowait(None)
-            self.server.keep_farewell(self)
+        websocket = self._websocket
+        if websocket is None:
+            self._gone(reason)
+            self._say_goodbye(goodbye)
         elif goodbye:
-            self._write_frame(_CLOSE)
-            task = asyncio.get_running_loop().create_task(self._close_websocket(self._ws, code, reason))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            if reason != self.server.reason.CLIENT_DISCONNECT:
+                websocket.write(_CLOSE)
+            self._gone(reason)
+            websocket.close(code, reason)
         else:
-            self._wire.abort()
+            self._gone(reason)
+            websocket.abort()
 
-    async def _close_websocket(self, ws: web.WebSocketResponse, code: int, reason: str) -> None:
-        wire = self._wire
-        try:
-            async with asyncio.timeout(2.0):
-                await ws.close(code=code, message=reason.encode()[:120])
-        except (TimeoutError, OSError, RuntimeError):
-            pass
-        finally:
-            if wire is not None:
-                wire.abort()
+    def _say_goodbye(self, goodbye: bool) -> None:
+        if goodbye and self.queue.empty():
+            # Clients act on CLOSE before what stands in front of it; without it the next poll is refused.
+            self.queue.put_nowait(engine_packets.Packet(engine_packets.CLOSE))
+        self.queue.put_nowait(None)
+        self.server.keep_farewell(self)
+
+    def hung_up(self) -> None:
+        """The WebSocket's connection is over."""
+        self._gone(self.server.reason.TRANSPORT_CLOSE)
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """The library's own way to close; the same as `drop`."""
-        if abort:
-            self.peer_gone(reason or self.server.reason.SERVER_DISCONNECT)
+        if abort and self._websocket is None:
+            self._gone(reason or self.server.reason.SERVER_DISCONNECT)
             self.queue.put_nowait(None)
         else:
             self.drop(reason or self.server.reason.SERVER_DISCONNECT)
 
-    def peer_gone(self, reason: str) -> None:
+    def _gone(self, reason: str) -> None:
         """Mark as closed, once, and say so."""
         if self.closed:
             return
         self.closing = self.closed = True
-        if self._heartbeat is not None:
-            self._heartbeat.cancel()
+        self.server.beats.cancel(self)
         self.server.sockets.pop(self.sid, None)
         metrics.sockets_closed.labels(reason).inc()
         self.server.receiver.closed(self, reason)
 
 
-class _WebSocket:
-    """The WebSocket driver: aiohttp's, without compression and with a small frame limit."""
+class _Probe:
+    """A WebSocket that wants to take over from polling: `2probe`, `3probe`, then `5` (Engine.IO v4)."""
 
-    def __init__(self, handler: Callable[["_WebSocket"], Awaitable[None]], server: "EngineServer") -> None:
-        self._handler = handler
-        self.response = web.WebSocketResponse(
-            compress=False,
-            max_msg_size=server.max_http_buffer_size + 1,
-            timeout=2.0,
-        )
-        self.wire: asyncio.Transport
+    descriptor = -1
 
-    async def __call__(self, environ: dict[str, Any]) -> web.WebSocketResponse:
-        request: web.Request = environ["aiohttp.request"]
-        await self.response.prepare(request)
-        wire = request.transport
-        if not isinstance(wire, asyncio.Transport) and wire is None:
-            return self.response
-        self.wire = wire
-        await self._handler(self)
-        return self.response
+    def __init__(self, socket: EngineSocket) -> None:
+        self._socket = socket
+        self._websocket: WebSocket | None = None
+        self._deadline = asyncio.get_running_loop().call_later(PROBE_SECONDS, self.fell_behind)
+        self._was_answered = False
 
-    async def wait(self) -> str:
-        message = await self.response.receive()
-        if message.type is not WSMsgType.TEXT:
-            raise OSError
-        return message.data
+    def started(self, websocket: WebSocket) -> None:
+        self._websocket = websocket
 
-    async def send(self, text: str) -> None:
-        await self.response.send_str(text)
+    def heard(self, data: str | bytes) -> None:
+        websocket, socket = self._websocket, self._socket
+        if websocket is None:
+            return
+        if data == "2probe" and not self._was_answered:
+            self._was_answered = True
+            websocket.write(frame_of(b"3probe"))
+            socket.probed()
+        elif data == "5" and self._was_answered and not socket.closed and not socket.upgraded:
+            self._deadline.cancel()
+            websocket.belongs_to(socket)
+            socket.attach(websocket)
+        else:
+            self.fell_behind()
+
+    def fell_behind(self) -> None:
+        """Not what was expected, or not in time."""
+        if self._websocket is not None:
+            self._websocket.close(WSCloseCode.PROTOCOL_ERROR)
+
+    def hung_up(self) -> None:
+        self._deadline.cancel()
+        self._socket.probe_ended()
+
+
+class _Taken(web.Response):
+    """What aiohttp gets to answer once the connection is no longer its own."""
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        """There is nobody to answer."""
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """There is nobody to answer."""
+
+
+def _take(request: web.Request) -> tuple[asyncio.Transport, bytes] | None:
+    """Take a connection out of aiohttp's hands, with the bytes it has read behind the request."""
+    handler = request.protocol
+    connection = handler.transport
+    if connection is None or connection.is_closing():
+        return None
+    unread, handler._message_tail = bytes(handler._message_tail), b""
+    handler.transport = None  # else it would be closed together with the handler
+    handler.connection_lost(None)
+    connection.resume_reading()
+    return connection, unread
+
+
+def _frame_of(pkt: engine_packets.Packet) -> bytes:
+    encoded = cast("str | bytes", pkt.encode())
+    return frame_of(encoded.encode()) if isinstance(encoded, str) else binary_frame_of(encoded)
 
 
 def _environ_with_address(
@@ -347,8 +365,9 @@ class EngineServer(engineio.AsyncServer):
         super().__init__(*args, monitor_clients=False, **options)
         driver = cast("dict[str, Any]", self._async)
         self._environ = _environ_with_address(driver["translate_request"])
-        self._async = {**driver, "websocket": _WebSocket, "translate_request": self._environ}
+        self._async = {**driver, "translate_request": self._environ}
         self._farewells: dict[str, EngineSocket] = {}
+        self.beats: Wheel[EngineSocket] = Wheel(self.ping_timeout / BEATS, EngineSocket.beat)
 
     def generate_id(self) -> str:
         """A session id that nobody can guess, behind the name of this process if it has one."""
@@ -373,25 +392,112 @@ class EngineServer(engineio.AsyncServer):
     async def _handle_connect(
         self, environ: dict[str, Any], transport: str, jsonp_index: int | None = None
     ) -> Any:
-        """The Engine.IO handshake: make a socket, greet it, then serve it or answer the first poll."""
+        """The Engine.IO handshake of a client that polls."""
+        socket = self._new_socket(environ["plaza.address"])
+        socket.start_polling()
+        socket.queue.put_nowait(engine_packets.Packet(engine_packets.OPEN, self._greeting(socket, transport)))
+        self._announce(socket)
+        return self._ok(await socket.poll(), jsonp_index=jsonp_index)
+
+    def _new_socket(self, address: str) -> EngineSocket:
         sid = self.generate_id()
-        socket = self.sockets[sid] = EngineSocket(self, sid)
-        socket.address = environ["plaza.address"]
-        greeting = {
-            "sid": sid,
-            "upgrades": self._upgrades(sid, transport),
+        socket = self.sockets[sid] = EngineSocket(self, sid, address)
+        return socket
+
+    def _greeting(self, socket: EngineSocket, transport: str) -> dict[str, Any]:
+        return {
+            "sid": socket.sid,
+            "upgrades": self._upgrades(socket.sid, transport),
             "pingTimeout": int(self.ping_timeout * 1000),
             "pingInterval": int(self.ping_interval * 1000),
             "maxPayload": self.max_http_buffer_size,
         }
-        socket.queue.put_nowait(engine_packets.Packet(engine_packets.OPEN, greeting))
+
+    def _announce(self, socket: EngineSocket) -> None:
         metrics.sockets_opened.inc()
         self.receiver.opened(socket)
         socket.schedule_ping()
-        if transport == "websocket":
-            return await socket.handle_get_request(environ)
-        socket.connected = True
-        return self._ok(await socket.poll(), jsonp_index=jsonp_index)
+
+    # -- WebSockets
+
+    def upgrade(self, request: web.Request) -> web.StreamResponse:
+        """Make a WebSocket of a request, for a new socket or for one that polls until now."""
+        sid = request.query.get("sid")
+        polling = self.sockets.get(sid) if sid is not None else None
+        refusal = _handshake_refusal(request) or self._upgrade_refusal(request, sid, polling)
+        if refusal is not None:
+            return refusal
+        taken = _take(request)
+        if taken is not None:
+            switching = _switching(request.headers["Sec-WebSocket-Key"])
+            if polling is not None:
+                self._probe(polling, *taken, switching)
+            else:
+                self._open(request[ADDRESS], *taken, switching)
+        return _Taken()
+
+    def _upgrade_refusal(
+        self, request: web.Request, sid: str | None, polling: EngineSocket | None
+    ) -> web.Response | None:
+        if request.query.get("transport") != "websocket" or "websocket" not in self.transports:
+            return _refusal("Invalid transport")
+        if sid is None:
+            return None if request.query.get("EIO") == "4" else _refusal("Unsupported protocol version")
+        if polling is None or polling.closed:
+            return _refusal("Invalid session")
+        return None if polling.connected and not polling.upgraded else _refusal("Unexpected upgrade")
+
+    def _open(self, address: str, connection: asyncio.Transport, unread: bytes, switching: bytes) -> None:
+        socket = self._new_socket(address)
+        websocket = WebSocket(socket, connection, self.settings.limits)
+        opening = engine_packets.Packet(engine_packets.OPEN, self._greeting(socket, "websocket"))
+        socket.attach(websocket)
+        self._announce(socket)
+        websocket.start(switching + _frame_of(opening), unread)
+
+    def _probe(
+        self, polling: EngineSocket, connection: asyncio.Transport, unread: bytes, switching: bytes
+    ) -> None:
+        probe = _Probe(polling)
+        websocket = WebSocket(probe, connection, self.settings.limits)
+        probe.started(websocket)
+        websocket.start(switching, unread)
+
+
+def _handshake_refusal(request: web.Request) -> web.Response | None:
+    """What is wrong with an opening handshake (RFC 6455, section 4.2.1), if anything is."""
+    headers = request.headers
+    if request.method != "GET" or request.version < (1, 1):
+        return _refusal("A WebSocket begins with GET over HTTP/1.1")
+    if "upgrade" not in _words(headers.getall("Connection", ())):
+        return _refusal("The Connection header does not name the upgrade")
+    if headers.get("Sec-WebSocket-Version") != "13":
+        return _refusal("Unsupported WebSocket version", 426, {"Sec-WebSocket-Version": "13"})
+    try:
+        key = base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)
+    except (binascii.Error, ValueError):
+        key = b""
+    return None if len(key) == _KEY_BYTES else _refusal("The Sec-WebSocket-Key is not one")
+
+
+def is_upgrade(request: web.Request) -> bool:
+    """Whether a request asks for a WebSocket."""
+    return "websocket" in _words(request.headers.getall("Upgrade", ()))
+
+
+def _words(values: Iterable[str]) -> list[str]:
+    return [word.strip().lower() for value in values for word in value.split(",")]
+
+
+def _refusal(why: str, status: int = 400, headers: dict[str, str] | None = None) -> web.Response:
+    return web.json_response(why, status=status, headers=headers)
+
+
+def _switching(key: str) -> bytes:
+    """The head that ends HTTP on a connection (RFC 6455, section 4.2.2); no extension is accepted."""
+    proof = base64.b64encode(hashlib.sha1(key.encode() + _WEBSOCKET_ID, usedforsecurity=False).digest())
+    head = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    return head + b"Sec-WebSocket-Accept: " + proof + b"\r\n\r\n"
 
 
 def _was_let_in(origin: str) -> bool:
@@ -417,25 +523,15 @@ class SocketServer(socketio.AsyncServer):
             http_compression=True,
         )
         self.eio.settings, self.eio.receiver = settings, receiver
-        self._receiver = receiver
 
     def _engineio_server_class(self) -> type[EngineServer]:
         return EngineServer
 
-    async def _handle_eio_connect(self, eio_sid: str, environ: dict[str, Any]) -> None:
-        """Sockets announce themselves to the receiver."""
-
-    async def _handle_eio_disconnect(self, eio_sid: str, reason: str) -> None:
-        """Sockets tell the receiver themselves."""
-
-    async def _handle_eio_message(self, eio_sid: str, data: str | bytes) -> None:
-        socket = self.eio.sockets.get(eio_sid)
-        if socket is not None:
-            self._receiver.received(socket, data)
-
     async def handle(self, request: web.Request, address: str) -> web.StreamResponse:
         """Serve one HTTP request of either transport for a client at `address`."""
         request[ADDRESS] = address
+        if is_upgrade(request):
+            return self.eio.upgrade(request)
         farewell = await self.eio.farewell(request)
         return farewell if farewell is not None else await self.eio.handle_request(request)
 
@@ -447,12 +543,9 @@ class SocketServer(socketio.AsyncServer):
 
 def connected_packet(sid: str) -> Packet:
     """Socket.IO's answer to CONNECT."""
-    return Packet(_text(socket_packets.Packet(socket_packets.CONNECT, {"sid": sid})))
+    return Packet(cast("str", socket_packets.Packet(socket_packets.CONNECT, {"sid": sid}).encode()))
 
 
 def refused_packet(data: dict[str, Any]) -> Packet:
     """Socket.IO's refusal of a CONNECT."""
-    return Packet(_text(socket_packets.Packet(socket_packets.CONNECT_ERROR, data)))
-
-
-DISCONNECT_PACKET = Packet(_text(socket_packets.Packet(socket_packets.DISCONNECT)))
+    return Packet(cast("str", socket_packets.Packet(socket_packets.CONNECT_ERROR, data).encode()))

@@ -31,14 +31,14 @@ class MessageCommands:
     async def join_room(self, session: Session, body: JoinIn) -> JoinOut:
         """Open a conversation: its positions and members. Typing indicators arrive from now on."""
         place = await self._place(session, body.friend_id, body.conversation_id, "friendId")
-        session.quiet.discard(channels.conversation(place.conversation_id))
+        session.unhush(channels.conversation(place.conversation_id))
         return await self._conversations.enter(place)
 
     @command("leave_room")
     async def leave_room(self, session: Session, body: LeaveIn) -> LeaveOut:
         """Close a conversation on this socket: no more typing indicators. Messages still arrive."""
         place = await self._conversations.place(session.user_id, body.conversation_id)
-        session.quiet.add(channels.conversation(place.conversation_id))
+        session.hush(channels.conversation(place.conversation_id))
         self._stop_typing(session, place.conversation_id)
         return LeaveOut(conversation_id=place.conversation_id)
 

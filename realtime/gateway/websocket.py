@@ -1,0 +1,212 @@
+"""A WebSocket after its upgrade: one small protocol on the connection, no task, and mostly no queue.
+
+While nothing waits to be sent, `owner.descriptor` is the connection's file descriptor, and anyone may write
+whole frames to it directly. What the kernel does not take makes the reader one who is behind: the descriptor
+is -1 then, what follows waits here, bounded in frames and bytes, and who stays behind is cut off.
+"""
+
+import asyncio
+import os
+import socket as sockets
+from collections import deque
+from typing import Protocol
+
+from common.settings import Limits
+from realtime.gateway import frames
+
+UNSENT_BYTES = 131_072
+"""What the kernel may hold unsent for one reader (TCP_NOTSENT_LOWAT): its own buffers grow to megabytes."""
+CHUNK = 65_536
+"""Bytes handed to the event loop at a time for a reader who is behind."""
+GOODBYE_SECONDS = 2.0
+
+
+class Owner(Protocol):
+    """Whose connection it is."""
+
+    descriptor: int
+
+    def heard(self, data: str | bytes) -> None:
+        """A whole message arrived."""
+        ...
+
+    def fell_behind(self) -> None:
+        """More waits for this reader than may."""
+        ...
+
+    def hung_up(self) -> None:
+        """The connection is over, whoever ended it."""
+        ...
+
+
+class WebSocket(asyncio.Protocol):
+    """The server's end of one WebSocket."""
+
+    __slots__ = (
+        "_backlog",
+        "_backlog_bytes",
+        "_fd",
+        "_goodbye",
+        "_is_over",
+        "_limits",
+        "_reader",
+        "_transport",
+        "owner",
+    )
+
+    def __init__(self, owner: Owner, transport: asyncio.Transport, limits: Limits) -> None:
+        self.owner = owner
+        self._transport, self._limits = transport, limits
+        self._reader = frames.FrameReader(limits.frame_bytes)
+        self._backlog: deque[bytes] | None = None
+        self._backlog_bytes = 0
+        self._goodbye: asyncio.TimerHandle | None = None
+        self._is_over = False
+        self._fd = _direct_descriptor(transport)
+
+    def start(self, greeting: bytes, unread: bytes) -> None:
+        """Take the connection over: answer the upgrade, then read what came behind the request."""
+        self._transport.set_protocol(self)
+        self._transport.set_write_buffer_limits(high=0)
+        if self._transport.get_write_buffer_size() == 0:
+            self.owner.descriptor = self._fd
+        else:
+            self._backlog = deque()
+        self.write(greeting)
+        if unread:
+            self.data_received(unread)
+
+    def belongs_to(self, owner: Owner) -> None:
+        """Hand the connection to another owner."""
+        owner.descriptor, self.owner.descriptor = self.owner.descriptor, -1
+        self.owner = owner
+
+    # -- writing
+
+    def write(self, frame: bytes, *, ephemeral: bool = False) -> bool:
+        """Send whole frames. False: an ephemeral one was dropped, since the reader is behind."""
+        descriptor = self.owner.descriptor
+        if descriptor >= 0:
+            try:
+                written = os.write(descriptor, frame)
+            except BlockingIOError:
+                written = 0
+            except OSError:
+                self.abort()
+                return True
+            if written < len(frame):
+                self.finish(frame, written)
+            return True
+        return self._is_over or self._wait_with(frame, ephemeral)
+
+    def finish(self, frame: bytes, written: int) -> None:
+        """Somebody wrote to the descriptor, which took only so much of `frame`."""
+        self.owner.descriptor = -1
+        if self._backlog is None:
+            self._backlog = deque()
+        self._transport.write(frame[written:])
+
+    def _wait_with(self, frame: bytes, ephemeral: bool) -> bool:
+        waiting = self._backlog_bytes + self._transport.get_write_buffer_size()
+        if not self._backlog and waiting + len(frame) <= CHUNK:
+            self._transport.write(frame)
+            return True
+        if ephemeral:
+            return False
+        backlog = self._backlog
+        if backlog is None:
+            backlog = self._backlog = deque()
+        if (
+            len(backlog) >= self._limits.outgoing_packets
+            or waiting + len(frame) > self._limits.outgoing_bytes
+        ):
+            self.owner.fell_behind()
+            return True
+        backlog.append(frame)
+        self._backlog_bytes += len(frame)
+        return True
+
+    def pause_writing(self) -> None:
+        """The event loop holds bytes of ours; that is known already."""
+
+    def resume_writing(self) -> None:
+        """All that was handed over is sent: go on with what waits, or write directly again."""
+        if self._is_over:
+            return
+        helping: list[bytes] = []
+        size = 0
+        while self._backlog and size < CHUNK:
+            helping.append(self._backlog.popleft())
+            size += len(helping[-1])
+        self._backlog_bytes -= size
+        if helping:
+            self._transport.write(b"".join(helping))
+        else:
+            self._backlog = None
+            self.owner.descriptor = self._fd
+
+    # -- reading
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader.violation:
+            return
+        for opcode, payload in self._reader.feed(data):
+            if opcode == frames.CLOSE:
+                self._answer_close(payload)  # pyright: ignore[reportArgumentType]  (control frames carry bytes)
+                return
+            if self._is_over:
+                continue
+            if opcode == frames.PING:
+                self.write(frames.control_frame(frames.PONG, payload))  # pyright: ignore[reportArgumentType]
+            elif opcode != frames.PONG:
+                self.owner.heard(payload)
+        if self._reader.violation:
+            self.close(self._reader.violation)
+
+    def _answer_close(self, payload: bytes) -> None:
+        try:
+            code = frames.close_code(payload)
+        except frames.Violation as violation:
+            code = violation.code
+        if not self._is_over:
+            self.write(frames.close_frame(code))
+        self._end()
+        self._transport.close()
+
+    # -- ending
+
+    def close(self, code: int, reason: str = "") -> None:
+        """Say goodbye, and leave when the client has said it, too, or after a while."""
+        if self._is_over:
+            return
+        self.write(frames.close_frame(code, reason))
+        self._end()
+        self._goodbye = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._transport.abort)
+
+    def abort(self) -> None:
+        """Cut the connection."""
+        self._end()
+        self._transport.abort()
+
+    def _end(self) -> None:
+        """No more writes: the descriptor will soon be somebody else's."""
+        self._is_over = True
+        self.owner.descriptor = -1
+        self._backlog, self._backlog_bytes = None, 0
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._end()
+        if self._goodbye is not None:
+            self._goodbye.cancel()
+            self._goodbye = None
+        self.owner.hung_up()
+
+
+def _direct_descriptor(transport: asyncio.Transport) -> int:
+    """The descriptor that takes plain bytes, or -1 where something (TLS) stands in between."""
+    raw = transport.get_extra_info("socket")
+    if raw is None or transport.get_extra_info("ssl_object") is not None:
+        return -1
+    if raw.family in (sockets.AF_INET, sockets.AF_INET6):
+        raw.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, "TCP_NOTSENT_LOWAT", 25), UNSENT_BYTES)
+    return raw.fileno()
