@@ -1,0 +1,87 @@
+# pyright: strict
+"""What was measured: samples of every row and subject, and what is said of them."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from statistics import median
+
+from loadtests.bench.generator import Load
+from loadtests.bench.subjects import Name
+
+CLEAN = 20.0
+"""Per cent of a core that strangers may use during a clean run."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One run: its figures, how busy strangers were (per cent of a core), and what went wrong."""
+
+    values: Mapping[str, float]
+    foreign: float
+    faults: tuple[str, ...] = ()
+
+    @property
+    def is_clean(self) -> bool:
+        return self.foreign <= CLEAN
+
+
+def of_traffic(load: Load) -> Sample:
+    """The figures of a fan-out or an echo."""
+    values = {
+        "us": load.server_cpu_us_per_op,
+        "rate": load.ops_per_s,
+        "p50": load.p50_us / 1000,
+        "p99": load.p99_us / 1000,
+        "friends": load.friend_cpu_us_per_op,
+        "cpu": load.server_cpu_pct,
+        "published": load.published_per_s,
+    }
+    return Sample(values, load.other_cpu_pct, tuple(load.faults()))
+
+
+def cleanest(samples: Iterable[Sample]) -> Sample:
+    return min(samples, key=lambda sample: sample.foreign)
+
+
+@dataclass
+class Results:
+    """Every sample, by row and subject."""
+
+    samples: dict[tuple[str, Name], list[Sample]] = field(
+        default_factory=lambda: defaultdict[tuple[str, Name], list[Sample]](list)
+    )
+
+    def add(self, row: str, subject: Name, sample: Sample) -> None:
+        self.samples[row, subject].append(sample)
+
+    def has(self, row: str) -> bool:
+        return any(of == row for of, _ in self.samples)
+
+    def figure(self, row: str, subject: Name, value: str) -> float | None:
+        """The median of the clean runs, of all runs when none was clean; None for what was not measured."""
+        samples = self.samples.get((row, subject), [])
+        chosen = [sample for sample in samples if sample.is_clean] or samples
+        found = [sample.values[value] for sample in chosen if value in sample.values]
+        return median(found) if found else None
+
+    def ratio(self, row: str, value: str, over: Name, under: Name) -> float | None:
+        """How many times as much `over` has of it as `under`."""
+        above, below = self.figure(row, over, value), self.figure(row, under, value)
+        return above / below if above is not None and below else None
+
+    def foreign(self, row: str, subject: Name) -> tuple[float, bool]:
+        """The median share of strangers, and whether no run was clean."""
+        samples = self.samples.get((row, subject), [])
+        shares = [sample.foreign for sample in samples]
+        return (median(shares) if shares else 0.0, not any(sample.is_clean for sample in samples))
+
+    def faults(self) -> list[str]:
+        """Everything that went wrong, each once, with where."""
+        said = [
+            f"{row}, {subject}: {fault}"
+            for (row, subject), samples in self.samples.items()
+            for sample in samples
+            for fault in sample.faults
+        ]
+        return list(dict.fromkeys(said))

@@ -1,0 +1,72 @@
+# pyright: strict
+"""10,000 come, stay, and leave at once."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from loadtests.bench.generator import Load
+from loadtests.bench.machine import cpu_seconds
+from loadtests.bench.results import Sample
+from loadtests.bench.rounds import Bench
+from loadtests.bench.subjects import Name, Running
+
+GROUP = 100
+WARM = 200
+AFTERMATH = 8.0
+"""Seconds after the end of all connections in which their work may go on (people are missed after five)."""
+AT_ONCE, QUIET = 0.1, 0.02
+
+
+@dataclass(frozen=True)
+class Connections:
+    """Each connection has its own account, and a group of 100 that it listens to."""
+
+    count: int = 10_000
+    topic: str = "connect"
+
+    def subjects(self, number: int) -> Sequence[Name]:
+        if number > 1:
+            return ()
+        return ("plaza", "node", "node-open", "stock") if number == 0 else ("plaza", "node", "node-open")
+
+    async def run(self, bench: Bench, name: Name) -> None:
+        crowd = await bench.population.crowd(self.count, group=GROUP)
+        few = await bench.population.crowd(WARM, group=GROUP)
+        async with bench.serving(name) as running:
+            await bench.once(running, few, ["connect", "--idle", "0.5"])
+            load = await bench.once(running, crowd, ["connect", "--idle", str(bench.pace.idle)])
+            leaving = await _leaving(running, load)
+        bench.note("connect", name, _coming(load))
+        bench.note("idle", name, _staying(load))
+        bench.note("leave", name, leaving)
+
+
+def _coming(load: Load) -> Sample:
+    values = {
+        "us": load.connect_server_cpu_us,
+        "rate": load.connect_per_s,
+        "friends": load.connect_friend_cpu_us,
+        "turned_away": float(load.turned_away),
+    }
+    return Sample(values, load.connect_other_cpu_pct, tuple(load.faults()))
+
+
+def _staying(load: Load) -> Sample:
+    return Sample({"kb": load.rss_per_conn_kb, "cpu": load.server_cpu_pct}, load.other_cpu_pct)
+
+
+async def _leaving(running: Running, load: Load) -> Sample:
+    """The generator has ended: what that costs the server, at once and with everything that follows."""
+    before, used = load.server_cpu_s, sum(map(cpu_seconds, running.pids))
+    at_once: float | None = None
+    for _ in range(int(AFTERMATH / AT_ONCE)):
+        await asyncio.sleep(AT_ONCE)
+        now = sum(map(cpu_seconds, running.pids))
+        if at_once is None and now - used <= QUIET * AT_ONCE:
+            at_once = now - before
+        used = now
+    each = 1e6 / load.joined
+    idle = load.server_cpu_pct / 100 * AFTERMATH
+    first = at_once if at_once is not None else used - before
+    return Sample({"us": first * each, "in_all": max(0.0, used - before - idle) * each}, load.other_cpu_pct)
