@@ -4,7 +4,7 @@ import asyncio
 import gc
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Literal
+from typing import Literal, Protocol
 
 import structlog
 import uvloop
@@ -21,8 +21,13 @@ from realtime.stopping import first_of, stop_signals
 log = structlog.get_logger(__name__)
 
 Part = Literal["realtime", "rest"]
-AddRest = Callable[[web.Application, Services], None]
-"""Adds the side-car's routes; given by `__main__`, since the core knows nothing above it."""
+
+
+class AddRest(Protocol):
+    """Adds the side-car's routes, or only those of every process; the core knows nothing above it."""
+
+    def __call__(self, app: web.Application, services: Services, *, api: bool = True) -> None: ...
+
 
 SPREAD = 0.75
 CLEANUP_SECONDS = 5.0
@@ -34,14 +39,14 @@ def build_app(
     services: Services,
     add_rest: AddRest | None,
     *,
-    sockets: bool = True,
+    only: Part | None = None,
     handover: Handover | None = None,
 ) -> web.Application:
-    """The application: the side-car's routes, and `/socket.io/` for the gateway."""
+    """The application: the side-car's routes, and `/socket.io/` for the gateway; or one of the two."""
     app = web.Application(client_max_size=services.settings.limits.body_bytes)
     if add_rest is not None:
-        add_rest(app, services)
-    if sockets:
+        add_rest(app, services, api=only != "realtime")
+    if only != "rest":
         trusted, own = services.settings.trusted_proxies, services.settings.node_name
 
         async def socket(request: web.Request) -> web.StreamResponse:
@@ -109,7 +114,7 @@ async def serve(
     place = Place.of_this_process()
     lifeline, handover = (Lifeline(place), place.handover()) if place is not None else (None, None)
     async with open_services(settings) as services:
-        app = build_app(services, add_rest, sockets=only != "rest", handover=handover)
+        app = build_app(services, add_rest, only=only, handover=handover)
         server = Server(services, app, handover)
         await server.start(settings.host, settings.port)
         _settle_memory()

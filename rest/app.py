@@ -14,6 +14,7 @@ from rest.manuals import MANUALS, Manuals
 from rest.middleware import edge_middleware
 from rest.openapi import validation_middleware
 from rest.reply import CURSOR_SECRET, SERVICES
+from rest.routes import system
 
 if TYPE_CHECKING:
     from realtime.bootstrap import Services
@@ -23,10 +24,12 @@ ROUTE_TABLES: list[web.RouteTableDef] = [
     for found in pkgutil.iter_modules(route_modules.__path__)
 ]
 """The table of every module in `rest/routes`."""
+SYSTEM = [route for route in system.routes if isinstance(route, web.RouteDef)]
+"""What every process answers: whether it lives, is ready, and what it counts."""
 
 
-def add_rest(app: web.Application, services: "Services") -> None:
-    """Serve everything REST from `app`."""
+def add_rest(app: web.Application, services: "Services", *, api: bool = True) -> None:
+    """Serve everything REST from `app`; or, for a core with side-cars beside it, only how this process is."""
     app[SERVICES] = services
     app[CURSOR_SECRET] = hashlib.blake2b(
         services.settings.secret(), person=b"plaza cursor", digest_size=32
@@ -35,7 +38,7 @@ def add_rest(app: web.Application, services: "Services") -> None:
     app[MANUALS] = Manuals(all_routes(), services.commands, services.settings.public_url)
     app.middlewares.append(edge_middleware(services))
     app.middlewares.append(validation_middleware)
-    add_routes(app.router, all_routes())
+    add_routes(app.router, all_routes() if api else SYSTEM)
 
 
 def all_routes() -> list[web.RouteDef]:
