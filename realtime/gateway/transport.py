@@ -75,7 +75,7 @@ class EngineSocket(async_socket.AsyncSocket):
     peer: Any = None
     descriptor = -1
     _websocket: WebSocket | None = None
-    _probed = _waits_for_pong = False
+    _probed = _waits_for_pong = _is_polled = _is_posted = False
 
     def __init__(self, server: "EngineServer", sid: str, address: str) -> None:
         self.server, self.sid, self.address = server, sid, address
@@ -165,7 +165,7 @@ class EngineSocket(async_socket.AsyncSocket):
         elif data[:1] == "1":
             self.drop(self.server.reason.CLIENT_DISCONNECT, WSCloseCode.OK)
         elif data[:1] not in ("2", "3", "6"):
-            self.server.receiver.received(self, "")
+            self.drop(self.server.reason.TRANSPORT_ERROR, WSCloseCode.PROTOCOL_ERROR)
 
     async def receive(self, pkt: engine_packets.Packet) -> None:
         """Handle one packet of a long-polling POST."""
@@ -183,12 +183,17 @@ class EngineSocket(async_socket.AsyncSocket):
         length = int(environ.get("CONTENT_LENGTH", "-1"))
         if not 0 < length <= self.server.max_http_buffer_size:
             raise exceptions.ContentTooLongError
+        if self._is_posted:
+            raise exceptions.UnknownPacketError
+        self._is_posted = True
         try:
             async with asyncio.timeout(POST_SECONDS):
                 body = await environ["wsgi.input"].readexactly(length)
             packets = _Payload(encoded_payload=body.decode()).packets
         except (asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
             raise exceptions.UnknownPacketError from error
+        finally:
+            self._is_posted = False
         for pkt in packets:
             await self.receive(pkt)
 
@@ -200,9 +205,16 @@ class EngineSocket(async_socket.AsyncSocket):
 
     async def poll(self) -> list[engine_packets.Packet]:
         """Wait for packets; not for long once a probe was answered: then the upgrade waits for this."""
+        if self._is_polled:  # two at once: their packets would come in any order
+            self.drop(self.server.reason.TRANSPORT_ERROR)
+            raise exceptions.QueueEmpty
         if self._probed:
             asyncio.get_running_loop().call_later(PROBED_POLL_SECONDS, self.end_poll)
-        return await super().poll()
+        self._is_polled = True
+        try:
+            return await super().poll()
+        finally:
+            self._is_polled = False
 
     def probed(self) -> None:
         """A WebSocket asked to take over. Polling goes on until it does: proxies may swallow its messages."""
@@ -530,6 +542,8 @@ class SocketServer(socketio.AsyncServer):
     async def handle(self, request: web.Request, address: str) -> web.StreamResponse:
         """Serve one HTTP request of either transport for a client at `address`."""
         request[ADDRESS] = address
+        if "transport" not in request.query:
+            return _refusal("Invalid transport")
         if is_upgrade(request):
             return self.eio.upgrade(request)
         farewell = await self.eio.farewell(request)

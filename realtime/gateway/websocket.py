@@ -161,13 +161,14 @@ class WebSocket(asyncio.Protocol):
             elif opcode != frames.PONG:
                 self.owner.heard(payload)
         if self._reader.violation:
-            self.close(self._reader.violation)
+            self._fail(self._reader.violation)
 
     def _answer_close(self, payload: bytes) -> None:
         try:
             code = frames.close_code(payload)
         except frames.Violation as violation:
-            code = violation.code
+            self._fail(violation.code)
+            return
         if not self._is_over:
             self.write(frames.close_frame(code))
         self._end()
@@ -182,6 +183,17 @@ class WebSocket(asyncio.Protocol):
         self.write(frames.close_frame(code, reason))
         self._end()
         self._goodbye = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._transport.abort)
+
+    def _fail(self, code: int) -> None:
+        """Say what the client did wrong and nothing more; what it still sends is read and thrown away.
+
+        To close at once would reset the connection, and the client might never read why.
+        """
+        if not self._is_over:
+            self.close(code)
+            if self._transport.can_write_eof():
+                self._transport.write_eof()
+            self.owner.hung_up()
 
     def abort(self) -> None:
         """Cut the connection."""
