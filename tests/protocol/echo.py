@@ -1,0 +1,106 @@
+"""An echo application on the transport: a real `Receiver`, served by the real runner on a real port."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from aiohttp import web
+from engineio import packet as engine_packets
+
+from common.settings import Settings
+from realtime.fanout import Packet
+from realtime.gateway.http import Runner
+from realtime.gateway.transport import EngineSocket, Receiver, SocketServer
+
+SECRET = "a secret that only tests know, long enough"
+DROP_ME = "drop me"
+"""The message upon which the echo drops its socket; the reason is `TOLD_TO`."""
+TOLD_TO = "told to"
+
+
+def settings_for(**changes: Any) -> Settings:
+    """Settings without engines: the transport needs none."""
+    return Settings(**{"_env_file": None, "environment": "test", "jwt_secret": SECRET, **changes})
+
+
+def at_once(sending: Coroutine[Any, Any, object]) -> None:
+    """Run what must not wait."""
+    try:
+        sending.send(None)
+    except StopIteration:
+        return
+    raise AssertionError("sending waited")
+
+
+class Echo(Receiver):
+    """Sends every message back, and remembers who came and why they went."""
+
+    def __init__(self) -> None:
+        self.sockets: dict[str, EngineSocket] = {}
+        self.went: list[tuple[str, str]] = []
+        self._gone: dict[str, asyncio.Future[str]] = {}
+
+    def opened(self, socket: EngineSocket) -> None:
+        self.sockets[socket.sid] = socket
+
+    def received(self, socket: EngineSocket, data: str | bytes) -> None:
+        if data == DROP_ME:
+            socket.drop(TOLD_TO)
+        elif isinstance(data, str):
+            socket.write(Packet(data))
+        else:
+            at_once(socket.send(engine_packets.Packet(engine_packets.MESSAGE, data)))
+
+    def closed(self, socket: EngineSocket, reason: str) -> None:
+        del self.sockets[socket.sid]
+        self.went.append((socket.sid, reason))
+        if socket.sid in self._gone:
+            self._gone[socket.sid].set_result(reason)
+
+    async def end_of(self, sid: str, seconds: float = 10.0) -> str:
+        """Wait until a session is over; the reason."""
+        for gone, reason in self.went:
+            if gone == sid:
+                return reason
+        self._gone[sid] = asyncio.get_running_loop().create_future()
+        return await asyncio.wait_for(self._gone[sid], seconds)
+
+
+@dataclass
+class EchoServer:
+    """A server that listens, and the application inside it."""
+
+    url: str
+    echo: Echo
+    sockets: SocketServer
+
+
+@asynccontextmanager
+async def serve(sockets: SocketServer) -> AsyncIterator[str]:
+    """Serve `/socket.io/` at a free port as a node does; the address."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await sockets.handle(request, request.remote or "")
+
+    app = web.Application()
+    app.router.add_route("*", "/socket.io/", handle)
+    runner = Runner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        sockets.stop()
+        await runner.cleanup()
+
+
+@asynccontextmanager
+async def serve_echo(settings: Settings) -> AsyncIterator[EchoServer]:
+    """Serve the echo."""
+    echo = Echo()
+    sockets = SocketServer(settings, echo)
+    async with serve(sockets) as url:
+        yield EchoServer(url, echo, sockets)
