@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ from tests.conftest import MANY, SECRET
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 60.0
+POLL = "/socket.io/?EIO=4&transport=polling"
 
 
 def environment(engines: Engines, folder: Path, database: str) -> dict[str, str]:
@@ -114,14 +115,25 @@ def is_running(pid: int) -> bool:
         return False
 
 
-async def answers(url: str, accept: Callable[[int], bool] = lambda status: status == 200) -> None:
-    """Until `url` answers."""
+def fresh_connections(**options: Any) -> aiohttp.ClientSession:
+    """Each request on a connection of its own, which may meet any process."""
+    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True, **options))
+
+
+async def handshake(http: aiohttp.ClientSession, url: str) -> str:
+    """Begin a polling session; its id."""
+    async with http.get(url + POLL) as reply:
+        return json.loads((await reply.text())[1:])["sid"]
+
+
+async def answers(url: str) -> None:
+    """Until `url` answers well."""
 
     async def asked() -> bool:
         with contextlib.suppress(OSError, TimeoutError, aiohttp.ClientError):
             timeout = aiohttp.ClientTimeout(total=5.0)
             async with aiohttp.ClientSession(timeout=timeout) as http, http.get(url) as reply:
-                return accept(reply.status)
+                return reply.status == 200
         return False
 
     await eventually(asked, SECONDS)

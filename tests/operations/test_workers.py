@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import uuid
@@ -17,10 +16,9 @@ from common.engines import Engines
 from common.engines.ports import free_port
 from tests.clients import Person, eventually, new_key, sign_up
 from tests.js.driver import App
-from tests.operations.program import Program, environment, is_running
+from tests.operations.program import POLL, Program, environment, fresh_connections, handshake, is_running
 
 WORKERS = 2
-POLL = "/socket.io/?EIO=4&transport=polling"
 
 
 @pytest.fixture(scope="module")
@@ -53,16 +51,6 @@ async def people(url: str) -> AsyncIterator[tuple[Person, Person]]:
     yield ann, bob
     await ann.leave()
     await bob.leave()
-
-
-def fresh_connections() -> aiohttp.ClientSession:
-    """Each request on a connection of its own: the kernel throws a dice for each."""
-    return aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True))
-
-
-async def handshake(http: aiohttp.ClientSession, url: str) -> str:
-    async with http.get(url + POLL) as reply:
-        return json.loads((await reply.text())[1:])["sid"]
 
 
 # -- one port
