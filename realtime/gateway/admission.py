@@ -8,8 +8,9 @@ loop: whoever holds it up, the next newcomers come more slowly, and the commands
 
 import asyncio
 import random
+import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 
 from common import metrics
@@ -23,23 +24,26 @@ TURN_WITHIN = 5.0
 """Seconds after which a newcomer gets no turn any more, when it took longer than was foreseen."""
 LEAST_ROOM = 16
 TICK = 0.05
-PROMPT, LATE = 0.01, 0.05
-"""How late the event loop may be before fewer have their turn at once, and when more may."""
-WIDEST, FIRST_WIDTH = 16, 4
+PROMPT, LATE = 0.05, 0.2
+"""How late the event loop may be for more to have their turn at once, and how late before fewer have."""
+WIDEST, NARROWEST = 16, 4
 FIRST_RATE = 200.0
 """Turns a second, until it is known better."""
-LEARNING = 0.1
+LEARNING = 0.02
+OVERBOOKED = 1.2
+"""More are told to come back than could be served: some of them will not come."""
 FADING = 0.95
 """Of those who have said nothing yet, so many a tick are still expected to."""
-SOONEST, LATEST = 1.0, 20.0
+SOONEST, LATEST = 1.0, 30.0
 """Seconds after which somebody who was turned away may come back."""
 
 
 class Admission:
     """The door and the waiting room of a node. Knows how many are in it, not who they are."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, clock: Callable[[], float] = time.monotonic) -> None:
         limits = settings.limits
+        self._clock = clock
         self._per_address, self._most = limits.unauthenticated_per_address, limits.newcomers
         self._from: Counter[str] = Counter()
         self._present = 0
@@ -85,8 +89,8 @@ class Admission:
 
     def _slot(self) -> float:
         """Seconds until there may be room for one more of those who were turned away."""
-        now = asyncio.get_running_loop().time()
-        self._next_slot = max(self._next_slot, now + SOONEST) + 1 / self._pace.rate
+        now = self._clock()
+        self._next_slot = max(self._next_slot, now + SOONEST) + 1 / (self._pace.rate * OVERBOOKED)
         if self._next_slot - now > LATEST:
             self._next_slot = now + LATEST
             return random.uniform(LATEST / 2, LATEST)  # noqa: S311  (jitter)
@@ -159,7 +163,7 @@ class Pace:
     """How many have their turn at once, and how many turns a second that makes."""
 
     def __init__(self) -> None:
-        self.width = FIRST_WIDTH
+        self.width = NARROWEST
         self.rate = FIRST_RATE
         self.served = 0
         self._since: float | None = None
@@ -172,7 +176,7 @@ class Pace:
     def learn(self, now: float, lag: float, *, is_busy: bool) -> None:
         """Take into account how late the loop is, and what was done since the last time if all were busy."""
         if lag > LATE:
-            self.width = max(1, self.width // 2)
+            self.width = max(NARROWEST, self.width // 2)
         elif lag < PROMPT:
             self.width = min(WIDEST, self.width + 1)
         if is_busy and self._since is not None and now > self._since:

@@ -4,7 +4,7 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
 import orjson
 import structlog
@@ -12,6 +12,7 @@ from aiohttp import web
 
 from common.errors import AppError, BadRequest, Internal, wire_error
 from common.ids import new_id
+from realtime.gateway.turnstile import Turnstile
 
 log = structlog.get_logger(__name__)
 
@@ -28,12 +29,17 @@ class HeadersTooLarge(AppError):
 class Connection(web.RequestHandler):
     """One connection of a client that may be anybody."""
 
-    __slots__ = ("_patience",)
+    __slots__ = ("_patience", "_turnstile")
+
+    def __init__(self, manager: web.Server, turnstile: Turnstile, **options: Any) -> None:
+        super().__init__(manager, **options)
+        self._turnstile = turnstile
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(HEADERS_WITHIN, self._give_up)
+        self._turnstile.come(cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._patience.cancel()
@@ -80,8 +86,12 @@ def _problem(status: int, message: str) -> AppError:
 
 
 class _Server(web.Server):
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._turnstile = Turnstile()
+
     def __call__(self) -> web.RequestHandler:
-        return Connection(self, loop=self._loop, **self._kwargs)
+        return Connection(self, self._turnstile, loop=self._loop, **self._kwargs)
 
 
 class Runner(web.AppRunner):

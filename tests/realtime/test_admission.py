@@ -8,7 +8,16 @@ import pytest
 
 from common.errors import AppError, Overloaded, RateLimited, Unavailable
 from realtime.gateway import admission as module
-from realtime.gateway.admission import FIRST_RATE, LATEST, SOONEST, WIDEST, Admission, Pace
+from realtime.gateway.admission import (
+    FIRST_RATE,
+    LATEST,
+    NARROWEST,
+    OVERBOOKED,
+    SOONEST,
+    WIDEST,
+    Admission,
+    Pace,
+)
 from tests.clients import eventually, sign_up
 from tests.conftest import MakeSettings, StartNode
 from tests.raw import RawSocket
@@ -34,16 +43,17 @@ async def test_an_address_has_its_share_and_a_network_is_one_address(make_settin
 
 
 async def test_a_full_house_gives_everybody_another_moment_to_come_back(make_settings: MakeSettings) -> None:
-    door = Admission(make_settings(limits={"newcomers": 3}))
+    door = Admission(make_settings(limits={"newcomers": 3}), clock=lambda: 1000.0)
     for _ in range(3):
         door.arrived("192.0.2.1")
 
-    waits = [refused_after(door.enter(f"198.51.100.{n % 250}")) for n in range(4000)]
+    waits = [refused_after(door.enter(f"198.51.100.{n % 250}")) for n in range(9000)]
 
-    first = waits[: int(FIRST_RATE * (LATEST - SOONEST)) - 1]
+    rate = FIRST_RATE * OVERBOOKED
+    first = waits[: int(rate * (LATEST - SOONEST)) - 1]
     assert SOONEST <= first[0] <= SOONEST + 0.1
     assert first == sorted(first)
-    assert all(sum(second <= wait < second + 1 for wait in first) <= FIRST_RATE + 1 for second in range(20))
+    assert all(sum(second <= wait < second + 1 for wait in first) <= rate + 1 for second in range(30))
     assert all(LATEST / 2 <= wait <= LATEST for wait in waits[len(first) + 1 :])
     assert len({round(wait) for wait in waits[len(first) + 1 :]}) > 5
 
@@ -79,7 +89,7 @@ async def test_turns_come_in_order_and_few_at_once(make_settings: MakeSettings) 
     await asyncio.gather(*(newcomer(number) for number in range(100)))
 
     assert had == list(range(100))
-    assert most == module.FIRST_WIDTH
+    assert most == NARROWEST
 
 
 async def test_who_gives_up_takes_no_turn_with_them(make_settings: MakeSettings) -> None:
@@ -108,7 +118,7 @@ async def test_who_gives_up_takes_no_turn_with_them(make_settings: MakeSettings)
 async def test_a_turn_that_does_not_come_in_time_is_an_answer_too(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "FIRST_WIDTH", 1)
+    monkeypatch.setattr(module, "NARROWEST", 1)
     monkeypatch.setattr(module, "TURN_WITHIN", 0.05)
     door = Admission(make_settings())
     async with door.turn():
@@ -125,20 +135,20 @@ def test_the_pace_follows_the_loop() -> None:
         pace.learn(0.0, lag=0.0, is_busy=False)
     assert pace.width == WIDEST
     for _ in range(10):
-        pace.learn(0.0, lag=0.2, is_busy=False)
-    assert pace.width == 1
+        pace.learn(0.0, lag=0.5, is_busy=False)
+    assert pace.width == NARROWEST
     pace.learn(0.0, lag=0.0, is_busy=False)
-    assert pace.width == 2
+    assert pace.width == NARROWEST + 1
 
 
 def test_the_room_is_what_can_be_served_in_a_moment() -> None:
     pace = Pace()
-    for number in range(100):
+    for number in range(400):
         pace.served = 1
         pace.learn(number * 0.05, lag=0.0, is_busy=True)
     assert pace.rate == pytest.approx(20, rel=0.05)
     assert pace.room == pytest.approx(40, rel=0.05)
-    for number in range(100):
+    for number in range(400):
         pace.learn(number * 0.05, lag=0.0, is_busy=False)
     assert pace.rate == pytest.approx(FIRST_RATE, rel=0.05)
 
