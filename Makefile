@@ -21,7 +21,7 @@ ARGS ?=
 LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 LOCK += --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help run test check load chaos bench-send docs clean lock
+.PHONY: help run test check load chaos bench bench-send docs clean lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ load: .venv/installed ## load test against a server of its own
 chaos: .venv/installed ## break things under load and count what was lost
 	@exec $(PYTHON) -m loadtests.chaos $(ARGS)
 
+bench: .venv/installed ## measure beside Node and the kernel's limit (ARGS=--quick)
+	@exec $(PYTHON) -m loadtests.bench $(ARGS)
+
 bench-send: .venv/installed ## time one stored and delivered message
 	@exec $(PYTHON) -m loadtests.bench_send $(ARGS)
 
@@ -56,7 +59,7 @@ lock: .venv/installed ## resolve pyproject.toml again (ARGS=--upgrade for newer 
 	$(LOCK) requirements/uv.in -o requirements/uv.txt
 
 clean: ## remove the environment and every cache; ./data stays
-	rm -rf .venv $(JS) .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
+	rm -rf .venv $(JS) loadtests/bench/peers/node/node_modules .pytest_cache .ruff_cache .import_linter_cache .hypothesis build dist
 	find . -name __pycache__ -type d -not -path './data/*' -prune -exec rm -rf {} +
 
 .venv/installed: requirements/dev.txt requirements/uv.txt .ci/bootstrap

@@ -1,97 +1,99 @@
 # pyright: strict
-"""`make bench`: builds, starts and measures everything, and prints the table."""
+"""`make bench`: builds, starts and measures everything, prints the tables and writes docs/performance.md.
+
+A whole run takes about a quarter of an hour; `--quick` measures one short round and only prints.
+"""
 
 import argparse
-import secrets
-import shutil
 import sys
-import tempfile
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import Sequence
 
-from common.engines import Engines
-from documents.connection import initiate_replica_set
-from loadtests.bench import generator, machine, nodejs
+from loadtests.bench import generator, machine, nodejs, page, report
 from loadtests.bench.generator import BenchError
+from loadtests.bench.grounds import opened
 from loadtests.bench.machine import Cores
-from loadtests.bench.population import Population
-from loadtests.bench.rounds import Bench, Pace, Scene, run_all
+from loadtests.bench.results import Results
+from loadtests.bench.rounds import Pace, Scene, run_all
+from loadtests.bench.rows.bus import Bus
 from loadtests.bench.rows.connections import Connections
+from loadtests.bench.rows.crowd import Many
 from loadtests.bench.rows.echo import Echo
 from loadtests.bench.rows.fanout import Fanout
-from loadtests.bench.subjects import Grounds
+from loadtests.bench.rows.slow import Slow
 from loadtests.server import run_orderly
 
-DATABASE = "bench"
-FULL = Pace(rounds=3, seconds=2.0, idle=10.0, again=2, repeats_until=600.0)
-QUICK = Pace(rounds=1, seconds=1.5, idle=3.0, again=0, repeats_until=0.0)
+FULL = Pace(rounds=3, seconds=2.0, idle=10.0, again=2, repeats_until=480.0)
+QUICK = Pace(rounds=1, seconds=1.0, idle=3.0, again=0, repeats_until=0.0)
+SIZES = "100,1000,5000"
 
 
-def scenes(sizes: Sequence[str]) -> list[Scene]:
-    """What can be measured, what matters most first."""
+def scenes(given: argparse.Namespace) -> list[Scene]:
+    """What is to be measured."""
+    if given.connections:
+        return [Many(given.connections)]
     fanouts = [
         Fanout(1000, burst=2, latency=True, messages=True),
         Fanout(5000, burst=2),
         Fanout(100, burst=8),
     ]
-    return [Echo(), *(one for one in fanouts if str(one.listeners) in sizes), Connections()]
+    sized = [one for one in fanouts if str(one.listeners) in given.sizes]
+    every: list[Scene] = [Echo(), *sized, Bus(), Connections(), Slow()]
+    return [scene for scene in every if given.only is None or scene.topic in given.only]
+
+
+async def measure(cores: Cores, given: argparse.Namespace) -> Results:
+    """Measure all scenes, with everything that takes, and clean up."""
+    pace = QUICK if given.quick else FULL
+    async with opened(cores, pace, given.node) as bench:
+        bench.subjects = given.subjects
+        await run_all(bench, scenes(given))
+        return bench.results
+
+
+def run(given: argparse.Namespace) -> Results:
+    """Build and isolate, measure, print, and write what is complete."""
+    generator.build()
+    nodejs.install()
+    given.node = given.node or nodejs.find_node()
+    machine.raise_descriptors()
+    network = machine.isolate()
+    print(f"{machine.describe()}; {network}", flush=True)
+    cores = machine.find_cores()
+    if not given.connections:
+        cores.pin_generator()
+    results = run_orderly(measure(cores, given))
+    if given.connections:
+        print(f"\n{page.many(results, network)}")
+        page.write_many(results, network)
+        return results
+    print(f"\n{report.goals(results)}\n\n{report.figures(results)}\n\n{report.NOTE}")
+    if not (given.quick or given.only or given.subjects or given.sizes != SIZES.split(",")):
+        page.write(results, network, given.node, FULL.rounds)
+    return results
 
 
 def _listed(text: str) -> list[str]:
     return text.split(",")
 
 
-@asynccontextmanager
-async def opened(cores: Cores, pace: Pace, node: str) -> AsyncGenerator[Bench]:
-    """A MongoDB beside the generator, and a folder that is removed at the end."""
-    folder = Path(tempfile.mkdtemp(prefix="plaza-bench-"))
-    try:
-        async with Engines(folder / "mongo", mongo=True, redis=False, cache_gb=1.0) as engines:
-            await initiate_replica_set(engines.mongo_url)
-            secret = secrets.token_urlsafe(48)
-            population = Population(engines.mongo_url, DATABASE, secret, folder)
-            await population.open()
-            grounds = Grounds(cores, folder, engines.mongo_url, engines.mongo_pid, DATABASE, secret, node)
-            try:
-                yield Bench(grounds, population, pace)
-            finally:
-                await population.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-async def measure(cores: Cores, given: argparse.Namespace, chosen: Sequence[Scene]) -> None:
-    pace, node = QUICK if given.quick else FULL, given.node or nodejs.find_node()
-    async with opened(cores, pace, node) as bench:
-        bench.subjects = given.subjects
-        await run_all(bench, chosen)
-    for fault in bench.results.faults():
-        print(fault)
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print; 1 when the benchmark could not be run."""
-    options = argparse.ArgumentParser(prog="python -m loadtests.bench", description=__doc__)
+    """Measure and print; 1 when something was lost or refused, or the benchmark could not be run."""
+    about = (__doc__ or "").replace("\n", " ")
+    options = argparse.ArgumentParser(prog="python -m loadtests.bench", description=about)
     options.add_argument("--quick", action="store_true", help="one short round")
-    options.add_argument("--only", type=_listed, help="some topics, with commas between")
+    options.add_argument("--only", type=_listed, help="topics: echo,fanout,bus,connect,slow")
+    options.add_argument("--subjects", type=_listed, help="plaza,node,node-open,stock,limit")
+    options.add_argument("--sizes", type=_listed, default=_listed(SIZES), help=f"of groups: {SIZES}")
     options.add_argument("--node", help="another Node than the one of the environment")
-    options.add_argument("--subjects", type=_listed, help="only these, with commas between")
-    options.add_argument("--sizes", type=_listed, default=["100", "1000", "5000"], help="of groups")
-    given = options.parse_args(arguments)
-    chosen = [scene for scene in scenes(given.sizes) if given.only is None or scene.topic in given.only]
+    options.add_argument("--connections", type=int, default=0, help="so many at once, and nothing else")
     try:
-        generator.build()
-        nodejs.install()
-        cores = machine.find_cores()
-        machine.raise_descriptors()
-        print(machine.describe(), "-", machine.isolate())
-        cores.pin_generator()
-        run_orderly(measure(cores, given, chosen))
+        results = run(options.parse_args(arguments))
     except BenchError as trouble:
         print(trouble, file=sys.stderr)
         return 1
-    return 0
+    for fault in results.faults():
+        print(fault)
+    return 1 if results.faults() else 0
 
 
 if __name__ == "__main__":

@@ -55,6 +55,7 @@ class Load(BaseModel):
     friend_cpu_us_per_op: float = 0.0
     server_cpu_s: float = 0.0
     rss_start_kb: int = 0
+    rss_joined_kb: int = 0
     rss_end_kb: int = 0
     rss_peak_kb: int = 0
     rss_per_conn_kb: float = 0.0
@@ -101,13 +102,13 @@ def find_compiler() -> str:
     return compiler
 
 
-async def run(arguments: Sequence[str]) -> Load:
+async def run(arguments: Sequence[str], longest: float = LONGEST) -> Load:
     """One run of `sioload`; raises `BenchError` when it says nothing that can be read."""
     process = await asyncio.create_subprocess_exec(
         str(BUILD / "sioload"), *arguments, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(LONGEST):
+        async with asyncio.timeout(longest):
             said, complained = await process.communicate()
     except BaseException:
         with contextlib.suppress(ProcessLookupError):
@@ -117,6 +118,8 @@ async def run(arguments: Sequence[str]) -> Load:
     if process.returncode not in {0, 1} or not said:
         raise BenchError(f"sioload: {complained.decode(errors='replace')[-1000:]}")
     load = Load.model_validate_json(said)
+    if complained:
+        print(complained.decode(errors="replace").strip(), flush=True)
     if load.joined < load.clients:
         why = complained.decode(errors="replace")[-500:]
         raise BenchError(f"{load.joined} of {load.clients} connections came about: {why}")

@@ -18,6 +18,7 @@ CLONE_NEWNET = 0x40000000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 UNPACED = ("cubic", "reno")
 """Congestion control that does not pace: pacing makes small writes on loopback come in two speeds."""
+ALL = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
 NET = Path("/proc/sys/net")
 
 
@@ -42,8 +43,7 @@ def _settle(core: int | None) -> None:
     """Die with the parent, have as many descriptors as may be, stay on one core."""
     pr_set_pdeathsig, sigkill = 1, 9
     ctypes.CDLL(None).prctl(pr_set_pdeathsig, sigkill)
-    if core is not None:
-        os.sched_setaffinity(0, {core})
+    os.sched_setaffinity(0, {core} if core is not None else ALL)
 
 
 def find_cores() -> Cores:

@@ -1,7 +1,6 @@
 # pyright: strict
 """People for the benchmark: real accounts, log-ins and groups in bulk; tokens that pass the real door."""
 
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -33,10 +32,6 @@ class Crowd:
     auths: Path
     """What each connection says when it connects, one JSON object in a line."""
     connections: int
-
-    def token(self) -> str:
-        """Something new for each run, for the ids of its messages."""
-        return secrets.token_hex(4)
 
 
 class Population:

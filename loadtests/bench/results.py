@@ -2,7 +2,7 @@
 """What was measured: samples of every row and subject, and what is said of them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from statistics import median
 
@@ -28,11 +28,11 @@ class Sample:
 
 def of_traffic(load: Load) -> Sample:
     """The figures of a fan-out or an echo."""
+    costs = {"us": load.server_cpu_us_per_op} if load.ops else {}
     values = {
-        "us": load.server_cpu_us_per_op,
+        **costs,
         "rate": load.ops_per_s,
-        "p50": load.p50_us / 1000,
-        "p99": load.p99_us / 1000,
+        **latencies(load),
         "friends": load.friend_cpu_us_per_op,
         "cpu": load.server_cpu_pct,
         "published": load.published_per_s,
@@ -40,8 +40,9 @@ def of_traffic(load: Load) -> Sample:
     return Sample(values, load.other_cpu_pct, tuple(load.faults()))
 
 
-def cleanest(samples: Iterable[Sample]) -> Sample:
-    return min(samples, key=lambda sample: sample.foreign)
+def latencies(load: Load) -> dict[str, float]:
+    """In milliseconds; nothing when nothing was heard."""
+    return {"p50": load.p50_us / 1000, "p99": load.p99_us / 1000} if load.ops else {}
 
 
 @dataclass

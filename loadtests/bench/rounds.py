@@ -2,7 +2,7 @@
 """The order of things: rounds in which every subject has its turn, so that a slow minute hits them all."""
 
 import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -54,11 +54,13 @@ class Bench:
         assert best is not None
         return best
 
-    async def once(self, running: Running, crowd: Crowd, arguments: Sequence[str]) -> Load:
+    async def once(
+        self, running: Running, crowd: Crowd, arguments: Sequence[str], longest: float = generator.LONGEST
+    ) -> Load:
         """One run of the generator, however busy strangers are."""
         mode, *rest = arguments
         common = ["-n", str(crowd.connections), "--auth-file", str(crowd.auths), "--settle", str(SETTLE)]
-        return await generator.run([mode, *common, *running.arguments(), *rest])
+        return await generator.run([mode, *common, *running.arguments(), *rest], longest)
 
     def note(self, row: str, subject: Name, sample: Sample) -> None:
         """Keep a sample, and tell whoever waits."""
@@ -68,8 +70,9 @@ class Bench:
         print(f"{row:<18} {subject:<10} {shown}  strangers {sample.foreign:.0f} %{marks}", flush=True)
 
     @asynccontextmanager
-    async def serving(self, name: Name, settings: Mapping[str, str] | None = None) -> AsyncGenerator[Running]:
-        async with serving(name, self.grounds, settings) as running:
+    async def serving(self, name: Name) -> AsyncGenerator[Running]:
+        """One process of a subject, on the servers' core."""
+        async with serving(name, self.grounds) as running:
             yield running
 
 

@@ -39,6 +39,8 @@ class Grounds:
     folder: Path
     mongo_url: str
     mongo_pid: int
+    redis_url: str
+    redis_pid: int
     database: str
     secret: str
     node: str
@@ -61,27 +63,29 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    name: Name, grounds: Grounds, extra: Mapping[str, str] | None = None
+    name: Name,
+    grounds: Grounds,
+    settings: Mapping[str, str] | None = None,
+    *,
+    processes: int = 1,
+    pinned: bool = True,
 ) -> AsyncGenerator[Running]:
-    """Start one process of a subject; it ends with the block."""
-    async with serving_many(name, grounds, 1, extra) as running:
-        yield running
-
-
-@asynccontextmanager
-async def serving_many(
-    name: Name, grounds: Grounds, processes: int, extra: Mapping[str, str] | None = None
-) -> AsyncGenerator[Running]:
-    """Start some processes of a subject."""
+    """Start a subject, over Redis if it is several processes; it ends with the block."""
+    extra = dict(settings or {})
+    friends = {grounds.mongo_pid} if name == "plaza" else set[int]()
+    if processes > 1:
+        extra["PLAZA_REDIS_URL" if name == "plaza" else "REDIS_URL"] = grounds.redis_url
+        friends.add(grounds.redis_pid)
+    cores = grounds.cores if pinned else Cores(None, None)
     async with AsyncExitStack() as stack:
         children: list[Child] = []
         for _ in range(processes):
-            child = Child(_program(name, grounds, extra or {}), grounds.cores, grounds.folder)
+            child = Child(_program(name, grounds, extra), cores, grounds.folder)
             stack.push_async_callback(child.stop)
             await child.start()
             children.append(child)
-        friends = [grounds.mongo_pid] if name == "plaza" else []
-        yield Running(name, [child.target for child in children], [child.pid for child in children], friends)
+        pids = [child.pid for child in children]
+        yield Running(name, [child.target for child in children], pids, sorted(friends))
 
 
 def _program(name: Name, grounds: Grounds, extra: Mapping[str, str]) -> Program:

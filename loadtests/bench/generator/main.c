@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -194,6 +195,7 @@ static void say_machine(const run_t *r, double elapsed)
 int main(int argc, char **argv)
 {
     static run_t r;
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     read_options(argc, argv);
     S = mmap(NULL, sizeof *S, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (S == MAP_FAILED)

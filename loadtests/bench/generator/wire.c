@@ -9,6 +9,7 @@
 
 uint8_t *rbuf;
 static char *pad;
+static char run[24]; /* what %R stands for */
 static uint32_t rng = 0x9e3779b9;
 
 uint32_t random_bits(void)
@@ -26,6 +27,7 @@ void wire_init(void)
     pad = malloc((size_t)C.payload + 1);
     if (!rbuf || !pad)
         die("out of memory");
+    snprintf(run, sizeof run, "%llx", (unsigned long long)now_ns());
     memset(pad, 'x', (size_t)C.payload + 1);
 }
 
@@ -91,7 +93,8 @@ size_t body_most(void)
     return strlen(C.body) + strlen(C.ns) + 64 + marks * ((size_t)C.payload + 40);
 }
 
-/* An event: --body with %T replaced by time and number (padded to --payload bytes), %S by the number. */
+/* An event: --body with %T replaced by time and number (padded to --payload bytes), %S by the number,
+ * %R by something that only this run has. */
 size_t body_build(char *b, int64_t ack, uint64_t t, uint32_t seq)
 {
     size_t n = (size_t)sprintf(b, "42");
@@ -109,6 +112,9 @@ size_t body_build(char *b, int64_t ack, uint64_t t, uint32_t seq)
             p++;
         } else if (p[0] == '%' && p[1] == 'S') {
             n += (size_t)sprintf(b + n, "%u", seq);
+            p++;
+        } else if (p[0] == '%' && p[1] == 'R') {
+            n += (size_t)sprintf(b + n, "%s", run);
             p++;
         } else {
             b[n++] = *p;

@@ -62,6 +62,6 @@ def typing(crowd: Crowd, seconds: float) -> list[str]:
 def message(crowd: Crowd, seconds: float, size: int = MESSAGE_BYTES) -> list[str]:
     """The stored one: a message, acknowledged once the majority of the replica set has it."""
     place = f'"conversationId":"{crowd.conversation}"'
-    body = f'["send_message",{{{place},"text":"%T","clientId":"{crowd.token()}-%S"}}]'
+    body = f'["send_message",{{{place},"text":"%T","clientId":"bench-%R-%S"}}]'
     heard = ["--deaf", "--event", "new_message", "--ack", "--ok", "--payload", str(size)]
     return ["fanout", *heard, "--body", body, "--warmup", "0.7", "--duration", str(seconds)]
