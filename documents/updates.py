@@ -57,6 +57,16 @@ class Update(Document):
         return await streams.head(rows(cls), "user", user, "pos")
 
     @classmethod
+    async def heads_of(cls, users: Sequence[Id]) -> dict[Id, int]:
+        """The last position of each of these logs, as far as they have entries."""
+        newest: list[Raw] = [  # in the order of the index, so that the server reads one entry of each log
+            {"$match": {"user": {"$in": list(users)}}},
+            {"$sort": {"user": 1, "pos": -1}},
+            {"$group": {"_id": "$user", "pos": {"$first": "$pos"}}},
+        ]
+        return {entry["_id"]: entry["pos"] async for entry in await rows(cls).aggregate(newest)}
+
+    @classmethod
     async def after(cls, user: Id, pos: int, limit: int) -> list[Self]:
         """The next entries behind `pos`, in order."""
         return await cls.find({"user": user, "pos": {"$gt": pos}}).sort("+pos").limit(limit).to_list()

@@ -1,5 +1,6 @@
 """Log-ins: one document for each device somebody is logged in on, whatever tokens it has had."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
@@ -56,6 +57,12 @@ class LoginSession(Document):
     async def state_of(cls, login_id: Id) -> Raw | None:
         """What every request asks of the database."""
         return await rows(cls).find_one({"_id": login_id}, _STATE)
+
+    @classmethod
+    async def states_of(cls, login_ids: Sequence[Id]) -> dict[Id, Raw]:
+        """The same of many."""
+        found = rows(cls).find({"_id": {"$in": list(login_ids)}}, _STATE)
+        return {raw["_id"]: raw async for raw in found}
 
     @classmethod
     async def holding(cls, refresh_hash: str) -> "LoginSession | None":

@@ -140,13 +140,15 @@ class User(Document):
 
     @classmethod
     async def caller(cls, user_id: Id) -> Caller | None:
+        """What a request asks of its caller."""
         raw = await rows(cls).find_one({"_id": user_id}, _CALLER)
-        if raw is None:
-            return None
-        standing = _standing(
-            is_banned=raw["is_banned"], rejected=raw["rejected"], is_approved=raw["is_approved"]
-        )
-        return Caller(raw["handle"], standing, raw["is_admin"])
+        return _caller(raw) if raw is not None else None
+
+    @classmethod
+    async def callers(cls, user_ids: Sequence[Id]) -> dict[Id, Caller]:
+        """The same of many."""
+        found = rows(cls).find({"_id": {"$in": list(user_ids)}}, _CALLER)
+        return {raw["_id"]: _caller(raw) async for raw in found}
 
     @classmethod
     async def has_password(cls, user_id: Id, password_hash: str) -> bool:
@@ -231,6 +233,11 @@ class User(Document):
         cursor = users.find(rest).sort(order).skip(0 if window.after else window.skip)
         found = [cls.model_validate(raw) async for raw in cursor.limit(window.limit + 1)]
         return Listed(found[: window.limit], total, len(found) > window.limit)
+
+
+def _caller(raw: Raw) -> Caller:
+    standing = _standing(is_banned=raw["is_banned"], rejected=raw["rejected"], is_approved=raw["is_approved"])
+    return Caller(raw["handle"], standing, raw["is_admin"])
 
 
 def _standing(*, is_banned: bool, rejected: bool, is_approved: bool) -> Standing:

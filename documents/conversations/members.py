@@ -80,6 +80,16 @@ class Member(Document):
         return [entry["conversation"] async for entry in found]
 
     @classmethod
+    async def places_of(cls, users: Sequence[Id]) -> dict[Id, list[Id]]:
+        """The conversations in which each of these people has a place, in no order."""
+        places: dict[Id, list[Id]] = {}
+        async for entry in rows(cls).find(
+            {"user": {"$in": list(users)}}, {"user": 1, "conversation": 1, "_id": 0}
+        ):
+            places.setdefault(entry["user"], []).append(entry["conversation"])
+        return places
+
+    @classmethod
     async def founders(cls, conversation: Id) -> list[Self]:
         """Those members who are there from the beginning."""
         return await cls.find({"conversation": conversation, "since": 1}).to_list()

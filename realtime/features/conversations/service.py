@@ -16,6 +16,7 @@ from common.errors import Invalid, NotFound
 from common.ids import Id
 from documents.conversations import Conversation, ConversationList, Head, Member, Row
 from realtime import channels
+from realtime.batches import Batch
 from realtime.channels import Publication
 from realtime.fanout import Delivery, Fanout
 from realtime.features.conversations import store
@@ -84,6 +85,8 @@ class ConversationService:
         self._places: OrderedDict[tuple[Id, Id], tuple[float, float, Place]] = OrderedDict()
         self._outlines: OrderedDict[Id, tuple[list[Id], bool]] = OrderedDict()
         self._renewals = Renewals()
+        self._mine: Batch[Id, list[Id]] = Batch(Member.places_of)
+        self._heads: Batch[Id, int] = Batch(Conversation.heads)
         self._stale: OrderedDict[Id, float] = OrderedDict()
         self._active: dict[Id, Head] = {}
         self._toucher: asyncio.Task[None] | None = None
@@ -235,8 +238,10 @@ class ConversationService:
 
     async def channels_of(self, user_id: Id) -> list[tuple[str, int]]:
         """The channels of a person's conversations, the most active ones, with the last seq of each."""
-        mine = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
-        heads = await self.heads(mine)
+        mine = await self._mine.get(user_id) or []
+        if len(mine) > MAX_CONVERSATIONS:
+            mine = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
+        heads = await self._heads.get_many(mine)
         return [(channels.conversation(one), heads.get(one, 0)) for one in mine]
 
     async def memberships(self, user_id: Id, among: Sequence[Id]) -> dict[Id, int]:
@@ -247,7 +252,7 @@ class ConversationService:
 
     async def still_in(self, user_id: Id, among: Sequence[Id]) -> set[Id]:
         """Those conversations that this person has a place in, blocked or not."""
-        return set(await Member.among(user_id, among)) if among else set()
+        return set(among).intersection(await self._mine.get(user_id) or ()) if among else set()
 
     async def member_ids(self, conversation_id: Id, limit: int | None = None) -> list[Id]:
         """Who is a member; at most `limit` of them, to know cheaply whether there are more than that."""

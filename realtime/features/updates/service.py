@@ -10,6 +10,7 @@ from common.clock import now
 from common.errors import AppError
 from common.ids import Id
 from documents.updates import Update
+from realtime.batches import Batch
 from realtime.channels import Publication
 from realtime.fanout import Delivery, Fanout
 from realtime.features.updates import store
@@ -31,6 +32,7 @@ class UpdateService:
 
     def __init__(self, fanout: Fanout, *, keep: int, batch: int, page: int, gap: int) -> None:
         self._fanout, self._keep, self._page, self._gap = fanout, keep, page, gap
+        self._heads = Batch(Update.heads_of)
         self._swept = now()
         self._trims: dict[Id, int] = {}
         self._trimmer: asyncio.Task[None] | None = None
@@ -82,7 +84,7 @@ class UpdateService:
 
     async def head(self, user_id: Id) -> int:
         """The last position of a person's log."""
-        return await Update.head(user_id)
+        return await self._heads.get(user_id) or 0
 
     async def after(self, user_id: Id, pos: int) -> UpdatesPage:
         """What a person's log holds behind `pos`: a page in order, or word that it is too much or too old."""

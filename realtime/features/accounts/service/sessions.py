@@ -27,12 +27,14 @@ from common.tokens import (
 )
 from documents.accounts import AdminAudit, LoginSession, SpentRefresh, User, Why
 from realtime import channels
+from realtime.batches import Batch
 from realtime.fanout import Fanout
 from realtime.features.accounts.rules.standing import AdminOnly, require_active
 from realtime.features.accounts.schemas.auth import Device, LoginOut, TokensOut
 from realtime.features.accounts.service.activity import ActivityService
 from realtime.features.accounts.store import Briefly
 from realtime.gateway.session import Identity
+from realtime.renewals import Renewals
 
 log = structlog.get_logger(__name__)
 
@@ -67,7 +69,9 @@ class Sessions:
         self._limits, self._tokens, self._succession = limits, tokens, succession
         self._fanout, self._activity = fanout, activity
         self._logins = Briefly(self._login_state)
-        self._people = Briefly(User.caller)
+        self._states = Batch(LoginSession.states_of)
+        self._people = Briefly(Batch(User.callers).get)
+        self._visits = Renewals()
 
     # -- what every request asks
 
@@ -90,15 +94,18 @@ class Sessions:
 
     async def _login_state(self, login_id: Id) -> Id | None:
         """Whose living log-in this is; notes now and then that it is in use."""
-        state = await LoginSession.state_of(login_id)
+        state = await self._states.get(login_id)
         at = now()
         if state is None or state["revoked_at"] is not None or state["expires_at"] <= at:
             return None
         user_id: Id = state["user_id"]
         if at - state["last_used_at"] > NOTED_EVERY:
-            await LoginSession.used(login_id, at)
-            await self.note_visit(user_id)
+            self._visits.begin(login_id, lambda: self._note_use(login_id, user_id, at))
         return user_id
+
+    async def _note_use(self, login_id: Id, user_id: Id, at: datetime) -> None:
+        await LoginSession.used(login_id, at)
+        await self.note_visit(user_id)
 
     async def note_visit(self, user_id: Id) -> None:
         """Somebody is there."""
