@@ -74,7 +74,7 @@ class Codec:
             raise NotOurs("forged")
         try:
             return _read(body, shard)
-        except (ValueError, TypeError, IndexError) as trouble:
+        except (ValueError, TypeError, LookupError) as trouble:
             raise NotOurs("malformed") from trouble
 
     def _tag(self, body: bytes) -> bytes:
