@@ -17,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 LAG_EVERY = 0.25
 DEPARTURES_EVERY = 5.0
+CANCEL_AGAIN = 0.5
 OVERLAP = timedelta(seconds=15)
 """How far clocks of nodes may differ without a revocation being overlooked."""
 
@@ -58,9 +59,11 @@ class Upkeep:
             self._every(self._sweep_every, self._local.catch_up)
 
     async def stop(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Stop for certain: on Python 3.11 a cancellation can get lost in a client's `wait_for`."""
+        while left := [task for task in self._tasks if not task.done()]:
+            for task in left:
+                task.cancel()
+            await asyncio.wait(left, timeout=CANCEL_AGAIN)
 
     def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(_repeat(seconds, work)))
