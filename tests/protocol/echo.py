@@ -13,6 +13,7 @@ from common.settings import Settings
 from realtime.fanout import Packet
 from realtime.gateway.http import Runner
 from realtime.gateway.transport import EngineSocket, Receiver, SocketServer
+from tests.clients import eventually
 
 SECRET = "a secret that only tests know, long enough"
 DROP_ME = "drop me"
@@ -46,6 +47,7 @@ class Echo(Receiver):
         self.sockets[socket.sid] = socket
 
     def received(self, socket: EngineSocket, data: str | bytes) -> None:
+        assert type(data) in (str, bytes), "a receiver gets text or octets, nothing that was read already"
         if data == DROP_ME:
             socket.drop(TOLD_TO)
         elif isinstance(data, str):
@@ -56,8 +58,9 @@ class Echo(Receiver):
     def closed(self, socket: EngineSocket, reason: str) -> None:
         del self.sockets[socket.sid]
         self.went.append((socket.sid, reason))
-        if socket.sid in self._gone:
-            self._gone[socket.sid].set_result(reason)
+        waiting = self._gone.pop(socket.sid, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(reason)
 
     async def end_of(self, sid: str, seconds: float = 10.0) -> str:
         """Wait until a session is over; the reason."""
@@ -75,13 +78,20 @@ class EchoServer:
     url: str
     echo: Echo
     sockets: SocketServer
+    requests: list[str]
+    """Method and session of every request that has arrived."""
+
+    async def has(self, count: int, request: str) -> None:
+        """Wait until so many such requests have arrived."""
+        await eventually(lambda: self.requests.count(request) >= count)
 
 
 @asynccontextmanager
-async def serve(sockets: SocketServer) -> AsyncIterator[str]:
+async def serve(sockets: SocketServer, requests: list[str]) -> AsyncIterator[str]:
     """Serve `/socket.io/` at a free port as a node does; the address."""
 
     async def handle(request: web.Request) -> web.StreamResponse:
+        requests.append(f"{request.method} {request.query.get('sid', '')}")
         return await sockets.handle(request, request.remote or "")
 
     app = web.Application()
@@ -102,5 +112,6 @@ async def serve_echo(settings: Settings) -> AsyncIterator[EchoServer]:
     """Serve the echo."""
     echo = Echo()
     sockets = SocketServer(settings, echo)
-    async with serve(sockets) as url:
-        yield EchoServer(url, echo, sockets)
+    requests: list[str] = []
+    async with serve(sockets, requests) as url:
+        yield EchoServer(url, echo, sockets, requests)

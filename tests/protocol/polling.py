@@ -5,10 +5,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
+import aiohttp
+
 from tests.clients import Http, Reply
-from tests.protocol.wire import Wire, text
+from tests.protocol.wire import WAIT, Wire, text
 
 SEPARATOR = "\x1e"
+PATIENCE = aiohttp.ClientTimeout(total=WAIT)
 
 
 class Polling:
@@ -41,10 +44,10 @@ class Polling:
         return f"EIO=4&transport=websocket&sid={self.sid}"
 
     async def poll(self) -> Reply:
-        return await self.http.get(self.path)
+        return await self.http.get(self.path, timeout=PATIENCE)
 
     async def post(self, *packets: str) -> Reply:
-        return await self.http.ask("POST", self.path, data=SEPARATOR.join(packets))
+        return await self.http.ask("POST", self.path, data=SEPARATOR.join(packets), timeout=PATIENCE)
 
     async def packets(self, count: int) -> list[str]:
         """The next `count` packets, by as many polls as it takes."""
