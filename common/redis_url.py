@@ -98,7 +98,7 @@ def _host(place: str, kind: Kind) -> tuple[str, int]:
         parts = urlsplit(f"//{place}")
         host, port = parts.hostname, parts.port
     except ValueError:
-        host, port = None, None
+        raise ValueError("a port is a number up to 65535") from None
     if kind != "single" and not host:
         raise ValueError("every server is a host or host:port")
     return host or "localhost", port or (SENTINEL_PORT if kind == "sentinel" else PORT)

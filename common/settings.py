@@ -9,8 +9,10 @@ import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from common.redis_url import RedisUrl
 
 MIN_SECRET = 32
 
@@ -98,6 +100,7 @@ class Settings(BaseSettings):
         env_file_encoding="utf-8",
         extra="ignore",
         frozen=True,
+        hide_input_in_errors=True,
     )
 
     environment: Literal["development", "test", "production"] = "development"
@@ -133,6 +136,13 @@ class Settings(BaseSettings):
             if isinstance(values.get(name), str):
                 values[name] = tuple(part.strip() for part in values[name].split(",") if part.strip())
         return values
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis_url_is_readable(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            RedisUrl.parse(value.get_secret_value())
+        return value
 
     @model_validator(mode="after")
     def _production_is_complete(self) -> "Settings":
