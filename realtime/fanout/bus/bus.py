@@ -71,6 +71,12 @@ class RedisBus:
         """Whether this node hears itself on every server that has a shard."""
         return None not in self._at and all(link.is_up for link in self._links.values())
 
+    @property
+    def is_at_rest(self) -> bool:
+        """Whether nothing waits to be said and no stream is in doubt."""
+        said = not len(self.outbox) and all(link.is_idle for link in self._links.values())
+        return said and self._healing.is_at_rest
+
     async def start(self) -> None:
         """Begin to listen and to publish; a bus that is down now is tried again for ever."""
         for work in (self._keep_links(), self._look_after()):

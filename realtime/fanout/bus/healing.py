@@ -32,6 +32,10 @@ class Healing:
         self._channels: set[str] = set()
         self._task: asyncio.Task[None] | None = None
 
+    @property
+    def is_at_rest(self) -> bool:
+        return self._task is None or self._task.done()
+
     def shards(self, shards: Iterable[int]) -> None:
         """Something said on these may be lost."""
         self._shards.update(shards)
