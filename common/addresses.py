@@ -27,6 +27,7 @@ def client_address(remote: str | None, forwarded: Iterable[str], trusted: Sequen
     return client
 
 
+@lru_cache(maxsize=16_384)
 def network_of(address: str) -> str:
     """What one visitor has of the address space: an IPv4 address, or the network of an IPv6 one."""
     try:

@@ -71,9 +71,16 @@ def build_app(
 class Server:
     """A listening process: `start`, then `stop` with or without a drain."""
 
-    def __init__(self, services: Services, app: web.Application, handover: Handover | None = None) -> None:
+    def __init__(
+        self,
+        services: Services,
+        app: web.Application,
+        handover: Handover | None = None,
+        only: Part | None = None,
+    ) -> None:
         self._services, self._handover = services, handover
-        self._runner = Runner(app, access_log=None, handle_signals=False, shutdown_timeout=3.0)
+        welcome = services.gateway.welcome if only != "rest" else None
+        self._runner = Runner(app, welcome, access_log=None, handle_signals=False, shutdown_timeout=3.0)
         self.port = 0
 
     async def start(self, host: str, port: int) -> None:
@@ -115,7 +122,7 @@ async def serve(
     lifeline, handover = (Lifeline(place), place.handover()) if place is not None else (None, None)
     async with open_services(settings) as services:
         app = build_app(services, add_rest, only=only, handover=handover)
-        server = Server(services, app, handover)
+        server = Server(services, app, handover, only)
         await server.start(settings.host, settings.port)
         _settle_memory()
         if lifeline is None:

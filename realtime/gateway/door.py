@@ -1,10 +1,14 @@
-"""What no request to `/socket.io/` may bring, whoever it comes from."""
+"""What no request to `/socket.io/` may bring, and how one is turned away."""
 
+import math
 from collections.abc import Callable
+from http import HTTPStatus
 
+import orjson
 from aiohttp import web
 
-from common.errors import AppError, BadRequest
+from common.errors import AppError, BadRequest, wire_error
+from common.ids import new_id
 
 
 class OriginRefused(AppError):
@@ -29,3 +33,27 @@ def refusal(request: web.Request, allows: Callable[[str], bool]) -> AppError | N
 
 def _own_origin(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}"
+
+
+def turned_away(problem: AppError) -> web.Response:
+    """The answer at the door; whoever is to come back later need not keep the connection."""
+    response = web.json_response(body=_body(problem), status=problem.status)
+    if problem.retry_after is not None:
+        response.headers["Retry-After"] = str(math.ceil(problem.retry_after))
+        response.force_close()
+    return response
+
+
+def refusal_bytes(problem: AppError) -> bytes:
+    """The same answer, written down: in a storm there are many, and each ends its connection."""
+    body = _body(problem)
+    head = (
+        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}\r\n"
+        f"Content-Type: application/json; charset=utf-8\r\nContent-Length: {len(body)}\r\n"
+        f"Retry-After: {math.ceil(problem.retry_after or 1.0)}\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def _body(problem: AppError) -> bytes:
+    return orjson.dumps(wire_error(problem, new_id()))

@@ -4,7 +4,7 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 
 import orjson
 import structlog
@@ -12,7 +12,7 @@ from aiohttp import web
 
 from common.errors import AppError, BadRequest, Internal, wire_error
 from common.ids import new_id
-from realtime.gateway.turnstile import Turnstile
+from realtime.gateway.doorman import Doorman, Hall, Welcome
 
 log = structlog.get_logger(__name__)
 
@@ -29,17 +29,12 @@ class HeadersTooLarge(AppError):
 class Connection(web.RequestHandler):
     """One connection of a client that may be anybody."""
 
-    __slots__ = ("_patience", "_turnstile")
-
-    def __init__(self, manager: web.Server, turnstile: Turnstile, **options: Any) -> None:
-        super().__init__(manager, **options)
-        self._turnstile = turnstile
+    __slots__ = ("_patience",)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         loop = asyncio.get_running_loop()
         self._patience = loop.call_later(HEADERS_WITHIN, self._give_up)
-        self._turnstile.come(cast("asyncio.Transport", transport))
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._patience.cancel()
@@ -86,16 +81,26 @@ def _problem(status: int, message: str) -> AppError:
 
 
 class _Server(web.Server):
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        self._turnstile = Turnstile()
+    """Each connection meets a doorman first."""
 
-    def __call__(self) -> web.RequestHandler:
-        return Connection(self, self._turnstile, loop=self._loop, **self._kwargs)
+    def __init__(self, *args: Any, welcome: Welcome | None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._hall = Hall(lambda: Connection(self, loop=self._loop, **self._kwargs), welcome)
+
+    def __call__(self) -> asyncio.Protocol:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return Doorman(self._hall)
+
+    def pre_shutdown(self) -> None:
+        self._hall.close()
+        super().pre_shutdown()
 
 
 class Runner(web.AppRunner):
-    """Runs an application on such connections."""
+    """Runs an application on such connections; `welcome` takes those that become WebSockets at once."""
+
+    def __init__(self, app: web.Application, welcome: Welcome | None = None, **options: Any) -> None:
+        super().__init__(app, **options)
+        self._welcome = welcome
 
     def connection(self) -> asyncio.Protocol:
         """The protocol of one more connection, however it came here."""
@@ -107,5 +112,9 @@ class Runner(web.AppRunner):
         plain = await super()._make_server()
         options: dict[str, Any] = {**plain._kwargs, "max_line_size": LONGEST_ADDRESS}
         return _Server(
-            plain.request_handler, request_factory=plain.request_factory, loop=plain._loop, **options
+            plain.request_handler,
+            request_factory=plain.request_factory,
+            loop=plain._loop,
+            welcome=self._welcome,
+            **options,
         )

@@ -7,7 +7,6 @@ never changes.
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -17,6 +16,7 @@ import structlog
 from aiohttp import web
 
 from common import metrics
+from common.addresses import client_address
 from common.errors import AppError, BadRequest, Conflict, RateLimited, Unavailable, as_app_error, wire_error
 from common.ids import new_id
 from common.settings import Settings
@@ -27,6 +27,7 @@ from realtime.gateway import door, packets
 from realtime.gateway.actor import Do, SessionActor, refusal_packet, run_at_once
 from realtime.gateway.admission import Admission
 from realtime.gateway.commands import CommandTable
+from realtime.gateway.doorman import Handshake
 from realtime.gateway.notices import draining_packet
 from realtime.gateway.peer import Peer
 from realtime.gateway.session import Authenticator, Session
@@ -119,8 +120,24 @@ class Gateway:
         """The door of `/socket.io/`: refuse early what must not become a socket."""
         problem = self._refuse_early(request, address)
         if problem is not None:
-            return _turned_away(problem)
+            return door.turned_away(problem)
         return await self.server.handle(request, address)
+
+    def welcome(self, connection: asyncio.Transport, handshake: Handshake) -> bool:
+        """The same door for a WebSocket of the usual form; False: it needs a closer look."""
+        if self._draining or (handshake.origin is not None and not self.allows(handshake.origin)):
+            return False
+        remote = connection.get_extra_info("peername")
+        address = client_address(
+            remote[0] if remote else None, (handshake.forwarded,), self._settings.trusted_proxies
+        )
+        problem = self._admission.enter(address)
+        if problem is None:
+            self.server.open(address, connection, handshake)
+        else:
+            connection.write(door.refusal_bytes(problem))
+            connection.close()
+        return True
 
     def _refuse_early(self, request: web.Request, address: str) -> AppError | None:
         problem = door.refusal(request, self.allows)
@@ -325,15 +342,6 @@ class Gateway:
         self.server.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
-
-
-def _turned_away(problem: AppError) -> web.Response:
-    """The answer at the door; whoever is to come back later need not keep the connection."""
-    response = web.json_response(wire_error(problem, new_id()), status=problem.status)
-    if problem.retry_after is not None:
-        response.headers["Retry-After"] = str(math.ceil(problem.retry_after))
-        response.force_close()
-    return response
 
 
 def _known(table: CommandTable, name: str) -> str:

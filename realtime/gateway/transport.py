@@ -27,6 +27,7 @@ from socketio import packet as socket_packets
 from common import metrics
 from common.settings import Settings
 from realtime.fanout.packets import Packet, binary_frame_of, frame_of
+from realtime.gateway.doorman import Handshake
 from realtime.gateway.websocket import WebSocket
 from realtime.gateway.wheel import Wheel
 
@@ -441,11 +442,11 @@ class EngineServer(engineio.AsyncServer):
             return refusal
         taken = _take(request)
         if taken is not None:
-            switching = _switching(request.headers["Sec-WebSocket-Key"])
+            key = request.headers["Sec-WebSocket-Key"]
             if polling is not None:
-                self._probe(polling, *taken, switching)
+                self._probe(polling, *taken, key)
             else:
-                self._open(request[ADDRESS], *taken, switching)
+                self.open(request[ADDRESS], *taken, key)
         return _Taken()
 
     def _upgrade_refusal(
@@ -459,21 +460,20 @@ class EngineServer(engineio.AsyncServer):
             return _refusal("Invalid session")
         return None if polling.connected and not polling.upgraded else _refusal("Unexpected upgrade")
 
-    def _open(self, address: str, connection: asyncio.Transport, unread: bytes, switching: bytes) -> None:
+    def open(self, address: str, connection: asyncio.Transport, unread: bytes, key: str) -> None:
+        """Make a socket of a connection whose handshake, with that `key`, was in order."""
         socket = self._new_socket(address)
         websocket = WebSocket(socket, connection, self.settings.limits)
         opening = engine_packets.Packet(engine_packets.OPEN, self._greeting(socket, "websocket"))
         socket.attach(websocket)
         self._announce(socket)
-        websocket.start(switching + _frame_of(opening), unread)
+        websocket.start(_switching(key) + _frame_of(opening), unread)
 
-    def _probe(
-        self, polling: EngineSocket, connection: asyncio.Transport, unread: bytes, switching: bytes
-    ) -> None:
+    def _probe(self, polling: EngineSocket, connection: asyncio.Transport, unread: bytes, key: str) -> None:
         probe = _Probe(polling)
         websocket = WebSocket(probe, connection, self.settings.limits)
         probe.started(websocket)
-        websocket.start(switching, unread)
+        websocket.start(_switching(key), unread)
 
 
 def _handshake_refusal(request: web.Request) -> web.Response | None:
@@ -548,6 +548,10 @@ class SocketServer(socketio.AsyncServer):
             return self.eio.upgrade(request)
         farewell = await self.eio.farewell(request)
         return farewell if farewell is not None else await self.eio.handle_request(request)
+
+    def open(self, address: str, connection: asyncio.Transport, handshake: Handshake) -> None:
+        """Make a socket of a connection that was let in."""
+        self.eio.open(address, connection, handshake.unread, handshake.key)
 
     def stop(self, code: int = WSCloseCode.SERVICE_RESTART) -> None:
         """Close every socket without waiting for any."""

@@ -5,7 +5,7 @@ one tick late.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 import structlog
@@ -27,6 +27,10 @@ class Wheel(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._slot_of)
+
+    def items(self) -> Sequence[T]:
+        """All that have a deadline."""
+        return tuple(self._slot_of)
 
     def set(self, item: T, seconds: float) -> None:
         """Let `item` be due after `seconds`, whatever was set before."""

@@ -13,39 +13,36 @@ MOST = 20_000
 
 
 class Briefly(Generic[V]):
-    """Remembers what `load` answered. Those who ask together share one load; `forget` holds at once."""
+    """Remembers what `load` answered; `forget` holds at once, also for an answer that is on its way."""
 
     def __init__(
         self, load: Callable[[str], Awaitable[V]], *, seconds: float = SECONDS, most: int = MOST
     ) -> None:
         self._load, self._seconds, self._most = load, seconds, most
-        self._known: OrderedDict[str, tuple[float, asyncio.Task[V]]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, V]] = OrderedDict()
+        self._forgotten = 0
 
     async def get(self, key: str) -> V:
         """What the database says about `key`, or said at most a second ago."""
-        loop = asyncio.get_running_loop()
+        now = asyncio.get_running_loop().time()
         known = self._known.get(key)
-        if known is None or known[0] <= loop.time():
-            known = loop.time() + self._seconds, loop.create_task(self._loaded(key))
-            self._known[key] = known
+        if known is not None and known[0] > now:
+            return known[1]
+        forgotten = self._forgotten
+        answer = await self._load(key)
+        if forgotten == self._forgotten:
+            self._known[key] = (now + self._seconds, answer)
             self._known.move_to_end(key)
-            self._trim()
-        return await asyncio.shield(known[1])
+            self._trim(now)
+        return answer
 
     def forget(self, key: str) -> None:
-        """Ask again next time; an answer that is on its way is not remembered."""
+        """Ask again next time."""
         self._known.pop(key, None)
+        self._forgotten += 1
 
-    async def _loaded(self, key: str) -> V:
-        try:
-            return await self._load(key)
-        except BaseException:
-            self.forget(key)
-            raise
-
-    def _trim(self) -> None:
+    def _trim(self, now: float) -> None:
         """Drop what is too old, and the oldest when it is too many; those asked for last are at the end."""
-        now = asyncio.get_running_loop().time()
         while self._known:
             key, (until, _) = next(iter(self._known.items()))
             if until > now and len(self._known) <= self._most:
