@@ -3,13 +3,14 @@
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from loadtests.bench import generator, page, report
 from loadtests.bench.generator import BenchError, Load
 from loadtests.bench.results import Results, Sample, of_traffic
-from loadtests.bench.rounds import Bench, Pace, run_all
+from loadtests.bench.rounds import Bench, Pace
 from loadtests.bench.subjects import Name
 
 
@@ -82,34 +83,35 @@ def test_less_is_better_where_it_is() -> None:
 def test_a_run_that_lost_something_says_so() -> None:
     load = load_of(clients=11, joined=11, expected=100, delivered=97, gaps=2, closed=1, refused=4)
 
-    assert of_traffic(load).faults == ("1 connections lost", "4 refused", "3 not delivered", "2 out of order")
+    assert of_traffic(load, 0).faults == (
+        "1 connections lost",
+        "4 refused",
+        "3 not delivered",
+        "2 out of order",
+    )
 
 
 def test_a_run_in_which_nobody_heard_anything_has_no_latency_and_no_cost() -> None:
-    assert {"us", "p99"}.isdisjoint(of_traffic(load_of(clients=2, joined=2)).values)
+    assert {"us", "p99"}.isdisjoint(of_traffic(load_of(clients=2, joined=2), 0).values)
 
 
-class Recording:
-    """A scene that notes who had a turn."""
+def test_subjects_take_turns_in_going_first() -> None:
+    nothing: Any = None
+    bench = Bench(nothing, nothing, Pace(3, 1.0, 1.0, 0, 0.0), subjects=("plaza", "node", "stock"))
 
-    topic = "recording"
-
-    def __init__(self) -> None:
-        self.turns: list[str] = []
-
-    def subjects(self, number: int) -> tuple[Name, ...]:
-        return ("plaza", "node", "stock") if number == 0 else ("plaza", "node")
-
-    async def run(self, bench: Bench, name: Name) -> None:
-        self.turns.append(name)
+    turns = [bench.turns(number, ("plaza", "node", "limit", "stock")) for number in range(4)]
+    assert turns[0] == turns[3] == ["plaza", "node", "stock"]
+    assert turns[1:3] == [["node", "stock", "plaza"], ["stock", "plaza", "node"]]
 
 
-async def test_subjects_take_turns_in_going_first() -> None:
-    scene, nobody = Recording(), None
-    bench = Bench(nobody, nobody, Pace(3, 1.0, 1.0, 0, 0.0))  # pyright: ignore[reportArgumentType]
+def test_what_is_compared_was_measured_in_the_same_round() -> None:
+    results = Results()
+    for number, slowness in enumerate((1, 3, 2)):
+        results.add("echo", "plaza", Sample({"us": 10.0 * slowness}, 0, number=number))
+        results.add("echo", "node", Sample({"us": 15.0 * slowness}, 0, number=number))
+    results.add("echo", "node", Sample({"us": 1.0}, 0, number=3))
 
-    await run_all(bench, [scene])
-    assert scene.turns == ["plaza", "node", "stock", "node", "plaza", "plaza", "node"]
+    assert results.ratio("echo", "us", "node", "plaza") == 1.5
 
 
 def test_the_part_on_many_connections_outlives_a_new_page(

@@ -13,7 +13,7 @@ from loadtests.bench.generator import BenchError
 from loadtests.bench.grounds import opened
 from loadtests.bench.machine import Cores
 from loadtests.bench.results import Results
-from loadtests.bench.rounds import Pace, Scene, run_all
+from loadtests.bench.rounds import Pace, Scene
 from loadtests.bench.rows.bus import Bus
 from loadtests.bench.rows.connections import Connections
 from loadtests.bench.rows.crowd import Many
@@ -46,7 +46,8 @@ async def measure(cores: Cores, given: argparse.Namespace) -> Results:
     pace = QUICK if given.quick else FULL
     async with opened(cores, pace, given.node) as bench:
         bench.subjects = given.subjects
-        await run_all(bench, scenes(given))
+        for scene in scenes(given):
+            await scene.run(bench)
         return bench.results
 
 

@@ -80,7 +80,11 @@ def many(results: Results, network: str) -> str:
         "max": "the last one to hear, ms",
     }
     found = [(title, results.figure("crowd", "plaza", name)) for name, title in titles.items()]
-    lines = [f"| {title} | {value:,.0f} |" for title, value in found if value is not None]
+    lines = [
+        f"| {title} | {value:,.{1 if title.endswith('KB') else 0}f} |"
+        for title, value in found
+        if value is not None
+    ]
     where = f"{machine.describe()}; {network}. A group of 5,000 with 20 devices each, one Redis between all."
     return "\n".join(("## Many connections", "", where, "", "| | |", "| --- | --- |", *lines))
 

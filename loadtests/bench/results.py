@@ -20,13 +20,15 @@ class Sample:
     values: Mapping[str, float]
     foreign: float
     faults: tuple[str, ...] = ()
+    number: int = 0
+    """The round it belongs to: what is compared was measured one after the other."""
 
     @property
     def is_clean(self) -> bool:
         return self.foreign <= CLEAN
 
 
-def of_traffic(load: Load) -> Sample:
+def of_traffic(load: Load, number: int) -> Sample:
     """The figures of a fan-out or an echo."""
     costs = {"us": load.server_cpu_us_per_op} if load.ops else {}
     values = {
@@ -37,7 +39,7 @@ def of_traffic(load: Load) -> Sample:
         "cpu": load.server_cpu_pct,
         "published": load.published_per_s,
     }
-    return Sample(values, load.other_cpu_pct, tuple(load.faults()))
+    return Sample(values, load.other_cpu_pct, tuple(load.faults()), number)
 
 
 def latencies(load: Load) -> dict[str, float]:
@@ -67,9 +69,16 @@ class Results:
         return median(found) if found else None
 
     def ratio(self, row: str, value: str, over: Name, under: Name) -> float | None:
-        """How many times as much `over` has of it as `under`."""
-        above, below = self.figure(row, over, value), self.figure(row, under, value)
-        return above / below if above is not None and below else None
+        """How many times as much `over` has of it as `under`: the median over the rounds of both."""
+        pairs = [
+            (above, below)
+            for above in self.samples.get((row, over), [])
+            for below in self.samples.get((row, under), [])
+            if above.number == below.number and value in above.values and below.values.get(value)
+        ]
+        chosen = [pair for pair in pairs if pair[0].is_clean and pair[1].is_clean] or pairs
+        found = [above.values[value] / below.values[value] for above, below in chosen]
+        return median(found) if found else None
 
     def foreign(self, row: str, subject: Name) -> tuple[float, bool]:
         """The median share of strangers, and whether no run was clean."""

@@ -1,16 +1,16 @@
 # pyright: strict
-"""The order of things: rounds in which every subject has its turn, so that a slow minute hits them all."""
+"""The order of things: what is compared is measured one after the other, so that a slow minute hits all."""
 
 import time
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from loadtests.bench import generator
 from loadtests.bench.generator import Load
 from loadtests.bench.population import Crowd, Population
-from loadtests.bench.results import CLEAN, Results, Sample
+from loadtests.bench.results import CLEAN, Results, Sample, of_traffic
 from loadtests.bench.subjects import Grounds, Name, Running, serving
 
 SETTLE = 0.4
@@ -39,8 +39,11 @@ class Bench:
     results: Results = field(default_factory=Results)
     started: float = field(default_factory=time.monotonic)
 
-    def wants(self, name: Name) -> bool:
-        return self.subjects is None or name in self.subjects
+    def turns(self, number: int, names: Sequence[Name]) -> list[Name]:
+        """Those of `names` that are wanted, in round `number` (from 0) with another one first."""
+        wanted: list[Name] = [name for name in names if self.subjects is None or name in self.subjects]
+        first = number % len(wanted) if wanted else 0
+        return [*wanted[first:], *wanted[:first]]
 
     async def load(self, running: Running, crowd: Crowd, arguments: Sequence[str]) -> Load:
         """One run of the generator against a subject; again while strangers are busy and there is time."""
@@ -70,33 +73,46 @@ class Bench:
         print(f"{row:<18} {subject:<10} {shown}  strangers {sample.foreign:.0f} %{marks}", flush=True)
 
     @asynccontextmanager
-    async def serving(self, name: Name) -> AsyncGenerator[Running]:
-        """One process of a subject, on the servers' core."""
-        async with serving(name, self.grounds) as running:
-            yield running
+    async def serving(self, names: Sequence[Name]) -> AsyncGenerator[dict[Name, Running]]:
+        """One process of each subject, all on the servers' core: who is not asked does next to nothing."""
+        async with AsyncExitStack() as stack:
+            servers: dict[Name, Running] = {}
+            for name in self.turns(0, names):
+                servers[name] = await stack.enter_async_context(serving(name, self.grounds))
+            yield servers
 
 
 class Scene(Protocol):
-    """Rows that share a crowd and a server."""
+    """Rows that belong together."""
 
     @property
     def topic(self) -> str:
         """What it is called on the command line."""
         ...
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        """Who takes part in round `number` (from 0)."""
-        ...
-
-    async def run(self, bench: Bench, name: Name) -> None:
-        """Measure one subject and note its samples."""
+    async def run(self, bench: Bench) -> None:
+        """Measure all subjects in rounds, and note the samples."""
         ...
 
 
-async def run_all(bench: Bench, scenes: Sequence[Scene]) -> None:
-    """All scenes in all rounds; subjects take turns in going first."""
-    for scene in scenes:
+@dataclass(frozen=True)
+class Row:
+    """One load, the same for every subject; `once`: those for whom one round is enough."""
+
+    name: str
+    arguments: Sequence[str]
+    once: frozenset[Name] = frozenset()
+
+
+async def compare(bench: Bench, crowd: Crowd, rows: Sequence[Row], names: Sequence[Name]) -> None:
+    """Measure rows in rounds; in each, of each row, one subject after the other."""
+    if not rows:
+        return
+    async with bench.serving(names) as servers:
         for number in range(bench.pace.rounds):
-            names: list[Name] = [one for one in scene.subjects(number) if bench.wants(one)]
-            for turn in range(len(names)):
-                await scene.run(bench, names[(number + turn) % len(names)])
+            for row in rows:
+                for name in bench.turns(number, names):
+                    if number and name in row.once:
+                        continue
+                    load = await bench.load(servers[name], crowd, row.arguments)
+                    bench.note(row.name, name, of_traffic(load, number))

@@ -1,7 +1,6 @@
 # pyright: strict
 """Two processes over Redis: what a broadcast costs both, beside one process and beside Node's adapter."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.bench import bus
@@ -9,7 +8,7 @@ from loadtests.bench.generator import Load
 from loadtests.bench.results import Sample, latencies
 from loadtests.bench.rounds import Bench
 from loadtests.bench.rows.fanout import typing
-from loadtests.bench.subjects import Name, serving
+from loadtests.bench.subjects import serving
 
 LISTENERS = 2
 UNDER_WAY = 16
@@ -22,26 +21,23 @@ class Bus:
 
     topic: str = "bus"
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        return ("plaza", "node")
-
-    async def run(self, bench: Bench, name: Name) -> None:
+    async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(LISTENERS + 1)
         arguments = [*typing(crowd, bench.pace.seconds), "--window", str(UNDER_WAY)]
-        async with serving(name, bench.grounds) as running:
-            alone = await bench.load(running, crowd, arguments)
-        bench.note("one process", name, _per_broadcast(alone))
-        async with serving(name, bench.grounds, processes=2) as running:
-            both = await bench.load(running, crowd, arguments)
-        bench.note("two processes", name, _per_broadcast(both))
-        if name == "plaza" and not bench.results.has("bus alone"):
+        for number in range(bench.pace.rounds):
+            for row, processes in (("one process", 1), ("two processes", 2)):
+                for name in bench.turns(number, ("plaza", "node")):
+                    async with serving(name, bench.grounds, processes=processes) as running:
+                        load = await bench.load(running, crowd, arguments)
+                    bench.note(row, name, _per_broadcast(load, number))
+        if bench.turns(0, ("plaza",)):
             await _without_sockets(bench)
 
 
-def _per_broadcast(load: Load) -> Sample:
+def _per_broadcast(load: Load, number: int) -> Sample:
     us, friends = load.server_cpu_us_per_op * LISTENERS, load.friend_cpu_us_per_op * LISTENERS
     values = {"us": us, "friends": friends, "rate": load.published_per_s, **latencies(load)}
-    return Sample(values, load.other_cpu_pct, tuple(load.faults()))
+    return Sample(values, load.other_cpu_pct, tuple(load.faults()), number)
 
 
 async def _without_sockets(bench: Bench) -> None:

@@ -2,17 +2,18 @@
 """10,000 come, stay, and leave at once."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.bench.generator import Load
 from loadtests.bench.machine import cpu_seconds
 from loadtests.bench.results import Sample
 from loadtests.bench.rounds import Bench
-from loadtests.bench.subjects import Name, Running
+from loadtests.bench.subjects import Name, Running, serving
 
 GROUP = 100
 WARM = 200
+ROUNDS = 2
+SUBJECTS: tuple[Name, ...] = ("plaza", "node", "node-open", "stock")
 AFTERMATH = 8.0
 """Seconds after the end of all connections in which their work may go on (people are missed after five)."""
 AT_ONCE, QUIET = 0.1, 0.02
@@ -25,38 +26,36 @@ class Connections:
     count: int = 10_000
     topic: str = "connect"
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        if number > 1:
-            return ()
-        return ("plaza", "node", "node-open", "stock") if number == 0 else ("plaza", "node", "node-open")
-
-    async def run(self, bench: Bench, name: Name) -> None:
+    async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(self.count, group=GROUP)
         few = await bench.population.crowd(WARM, group=GROUP)
-        async with bench.serving(name) as running:
-            await bench.once(running, few, ["connect", "--idle", "0.5"])
-            load = await bench.once(running, crowd, ["connect", "--idle", str(bench.pace.idle)])
-            leaving = await _leaving(running, load)
-        bench.note("connect", name, _coming(load))
-        bench.note("idle", name, _staying(load))
-        bench.note("leave", name, leaving)
+        for number in range(min(bench.pace.rounds, ROUNDS)):
+            for name in bench.turns(number, SUBJECTS if number == 0 else SUBJECTS[:3]):
+                async with serving(name, bench.grounds) as running:
+                    await bench.once(running, few, ["connect", "--idle", "0.5"])
+                    load = await bench.once(running, crowd, ["connect", "--idle", str(bench.pace.idle)])
+                    leaving = await _leaving(running, load, number)
+                bench.note("connect", name, _coming(load, number))
+                bench.note("idle", name, _staying(load, number))
+                bench.note("leave", name, leaving)
 
 
-def _coming(load: Load) -> Sample:
+def _coming(load: Load, number: int) -> Sample:
     values = {
         "us": load.connect_server_cpu_us,
         "rate": load.connect_per_s,
         "friends": load.connect_friend_cpu_us,
         "turned_away": float(load.turned_away),
     }
-    return Sample(values, load.connect_other_cpu_pct, tuple(load.faults()))
+    return Sample(values, load.connect_other_cpu_pct, tuple(load.faults()), number)
 
 
-def _staying(load: Load) -> Sample:
-    return Sample({"kb": load.rss_per_conn_kb, "cpu": load.server_cpu_pct}, load.other_cpu_pct)
+def _staying(load: Load, number: int) -> Sample:
+    values = {"kb": load.rss_per_conn_kb, "cpu": load.server_cpu_pct}
+    return Sample(values, load.other_cpu_pct, number=number)
 
 
-async def _leaving(running: Running, load: Load) -> Sample:
+async def _leaving(running: Running, load: Load, number: int) -> Sample:
     """The generator has ended: what that costs the server, at once and with everything that follows."""
     before, used = load.server_cpu_s, sum(map(cpu_seconds, running.pids))
     at_once: float | None = None
@@ -69,4 +68,5 @@ async def _leaving(running: Running, load: Load) -> Sample:
     each = 1e6 / load.joined
     idle = load.server_cpu_pct / 100 * AFTERMATH
     first = at_once if at_once is not None else used - before
-    return Sample({"us": first * each, "in_all": max(0.0, used - before - idle) * each}, load.other_cpu_pct)
+    values = {"us": first * each, "in_all": max(0.0, used - before - idle) * each}
+    return Sample(values, load.other_cpu_pct, number=number)

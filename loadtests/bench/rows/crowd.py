@@ -2,14 +2,13 @@
 """100,000 connections at once, over as many processes as the limit on open files asks for."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.bench import generator
 from loadtests.bench.results import Sample, latencies
 from loadtests.bench.rounds import Bench
 from loadtests.bench.rows.fanout import MOST_MEMBERS, typing
-from loadtests.bench.subjects import Name, serving
+from loadtests.bench.subjects import serving
 
 PER_PROCESS = 17_000
 """RLIMIT_NOFILE is often 20,000 and cannot be raised."""
@@ -25,10 +24,7 @@ class Many:
     connections: int
     topic: str = "crowd"
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        return ("plaza",) if number == 0 else ()
-
-    async def run(self, bench: Bench, name: Name) -> None:
+    async def run(self, bench: Bench) -> None:
         members = min(self.connections, MOST_MEMBERS)
         processes = math.ceil(self.connections / PER_PROCESS)
         devices = math.ceil((self.connections - 1) / (members - 1))
@@ -39,7 +35,7 @@ class Many:
             *("--rate", str(1 / EVERY), "--settle", str(SETTLED), "--drain", "10", "--src-count", "16"),
             *("--procs", str(processes), "--conc", "50", "--connect-timeout", str(CONNECT_WITHIN)),
         ]
-        async with serving(name, bench.grounds, settings, processes=processes, pinned=False) as running:
+        async with serving("plaza", bench.grounds, settings, processes=processes, pinned=False) as running:
             load = await bench.once(running, crowd, arguments, longest=generator.LONGEST * 2)
         values = {
             "connections": float(load.joined),
@@ -53,4 +49,4 @@ class Many:
             "max": load.max_us / 1000,
             "turned_away": float(load.turned_away),
         }
-        bench.note("crowd", name, Sample(values, load.other_cpu_pct, tuple(load.faults())))
+        bench.note("crowd", "plaza", Sample(values, load.other_cpu_pct, tuple(load.faults())))

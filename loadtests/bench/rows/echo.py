@@ -1,12 +1,9 @@
 # pyright: strict
 """A command that does nothing and its ack, from 100 clients at once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-from loadtests.bench.results import of_traffic
-from loadtests.bench.rounds import Bench
-from loadtests.bench.subjects import Name
+from loadtests.bench.rounds import Bench, Row, compare
 
 CLIENTS = 100
 
@@ -17,12 +14,8 @@ class Echo:
 
     topic: str = "echo"
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        return ("plaza", "node", "limit", "stock") if number == 0 else ("plaza", "node", "limit")
-
-    async def run(self, bench: Bench, name: Name) -> None:
+    async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(CLIENTS)
         asked = ["echo", "--body", '["ping",{}]', "--ok", "--spin", "--warmup", "0.7"]
-        async with bench.serving(name) as running:
-            load = await bench.load(running, crowd, [*asked, "--duration", str(bench.pace.seconds)])
-            bench.note("echo", name, of_traffic(load))
+        row = Row("echo", [*asked, "--duration", str(bench.pace.seconds)], once=frozenset({"stock"}))
+        await compare(bench, crowd, [row], ("plaza", "node", "limit", "stock"))

@@ -1,12 +1,10 @@
 # pyright: strict
 """One says, all hear: frames one by one, frames in bursts, at a fixed rate, and messages that are stored."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.bench.population import Crowd
-from loadtests.bench.results import of_traffic
-from loadtests.bench.rounds import Bench
+from loadtests.bench.rounds import Bench, Row, compare
 from loadtests.bench.subjects import Name
 
 MOST_MEMBERS = 5000
@@ -25,31 +23,32 @@ class Fanout:
     messages: bool = False
     topic: str = "fanout"
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        """Stock python-socketio is far behind and slow to measure: once is enough."""
-        return ("plaza", "node", "limit", "stock") if number == 0 else ("plaza", "node", "limit")
-
-    async def run(self, bench: Bench, name: Name) -> None:
+    async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(
             self.listeners + 1, members=min(self.listeners + 1, MOST_MEMBERS)
         )
-        seconds = bench.pace.seconds
-        async with bench.serving(name) as running:
-            for row, arguments in self._loads(crowd, name, seconds):
-                load = await bench.load(running, crowd, arguments)
-                bench.note(f"{row} {self.listeners}", name, of_traffic(load))
+        await compare(
+            bench, crowd, self._rows(crowd, bench.pace.seconds), ("plaza", "node", "limit", "stock")
+        )
+        await compare(bench, crowd, self._more(crowd, bench.pace.seconds), ("plaza", "node", "limit"))
 
-    def _loads(self, crowd: Crowd, name: Name, seconds: float) -> list[tuple[str, list[str]]]:
-        one_by_one = typing(crowd, seconds)
-        loads = [
-            ("fanout", [*one_by_one, "--window", "1", "--spin"]),
-            ("bursts", [*one_by_one, "--window", str(self.burst), "--spin"]),
+    def _rows(self, crowd: Crowd, seconds: float) -> list[Row]:
+        """Stock python-socketio is far behind and slow to measure: once is enough."""
+        once, said = frozenset[Name]({"stock"}), typing(crowd, seconds)
+        return [
+            Row(f"fanout {self.listeners}", [*said, "--window", "1", "--spin"], once),
+            Row(f"bursts {self.listeners}", [*said, "--window", str(self.burst), "--spin"], once),
         ]
-        if self.latency and name != "stock":
-            loads.append((f"at {PER_SECOND}/s", [*typing(crowd, 2 * seconds), "--rate", str(PER_SECOND)]))
-        if self.messages and name != "stock":
-            loads.append(("messages", [*message(crowd, seconds), "--window", "1", "--spin"]))
-        return loads
+
+    def _more(self, crowd: Crowd, seconds: float) -> list[Row]:
+        """At a fixed rate; and messages, while which the generator leaves some of its core to MongoDB."""
+        rows: list[Row] = []
+        if self.latency:
+            at_rate = [*typing(crowd, 2 * seconds), "--rate", str(PER_SECOND)]
+            rows.append(Row(f"at {PER_SECOND}/s {self.listeners}", at_rate))
+        if self.messages:
+            rows.append(Row(f"messages {self.listeners}", [*message(crowd, seconds), "--window", "1"]))
+        return rows
 
 
 def typing(crowd: Crowd, seconds: float) -> list[str]:

@@ -1,14 +1,13 @@
 # pyright: strict
 """100 of 1,000 never read: what that costs in memory, and what the others notice."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from loadtests.bench.generator import Load
 from loadtests.bench.results import Sample, latencies
 from loadtests.bench.rounds import Bench
 from loadtests.bench.rows.fanout import message
-from loadtests.bench.subjects import Name
+from loadtests.bench.subjects import serving
 
 LISTENERS, SLOW = 1000, 100
 BYTES, PER_SECOND, SECONDS = 9500, 25, 20.0
@@ -21,16 +20,14 @@ class Slow:
 
     topic: str = "slow"
 
-    def subjects(self, number: int) -> Sequence[Name]:
-        return ("plaza", "node") if number == 0 else ()
-
-    async def run(self, bench: Bench, name: Name) -> None:
+    async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(LISTENERS + 1)
         arguments = [*message(crowd, SECONDS, BYTES), "--rate", str(PER_SECOND), "--src-count", "8"]
         for row, slow in (("all read", 0), ("100 do not read", SLOW)):
-            async with bench.serving(name) as running:
-                load = await bench.once(running, crowd, [*arguments, "--slow", str(slow)])
-            bench.note(row, name, _grown(load))
+            for name in bench.turns(0, ("plaza", "node")):
+                async with serving(name, bench.grounds) as running:
+                    load = await bench.once(running, crowd, [*arguments, "--slow", str(slow)])
+                bench.note(row, name, _grown(load))
 
 
 def _grown(load: Load) -> Sample:
