@@ -104,12 +104,14 @@ class Row:
     once: frozenset[Name] = frozenset()
 
 
-async def compare(bench: Bench, crowd: Crowd, rows: Sequence[Row], names: Sequence[Name]) -> None:
-    """Measure rows in rounds; in each, of each row, one subject after the other."""
+async def compare(
+    bench: Bench, crowd: Crowd, rows: Sequence[Row], names: Sequence[Name], most: int = 3
+) -> None:
+    """Measure rows in rounds; in each, of each row, one subject after the other; at most so many rounds."""
     if not rows:
         return
     async with bench.serving(names) as servers:
-        for number in range(bench.pace.rounds):
+        for number in range(min(bench.pace.rounds, most)):
             for row in rows:
                 for name in bench.turns(number, names):
                     if number and name in row.once:
