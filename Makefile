@@ -32,11 +32,12 @@ run: .venv/installed ## serve on http://localhost:8001 with embedded engines (PO
 test: .venv/installed $(JS)/.installed ## run the tests on real engines (ARGS="-k calls" to choose)
 	$(PYTHON) -m pytest $(ARGS)
 
-check: .venv/installed ## format, lint, types, import rules
+check: .venv/installed ## format, lint, types, import rules, manifests
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m pyright --warnings
 	.venv/bin/lint-imports
+	$(PYTHON) -m ops.manifests k8s/base k8s/overlays/dev k8s/overlays/prod
 
 load: .venv/installed ## load test against a server of its own
 	@exec $(PYTHON) -m loadtests $(ARGS)

@@ -1,6 +1,7 @@
 """What commands share: settings, services on the right engines, and trouble in one line."""
 
 import asyncio
+import errno
 from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, NoReturn
@@ -76,6 +77,10 @@ def trouble_in_one_line() -> Generator[None]:
         yield
     except (EngineError, WorkerFailed) as trouble:
         fail(str(trouble))
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        fail(f"the port is taken: {error.strerror}")
     except Exception as error:
         problem = as_app_error(error)
         if isinstance(problem, Internal):
