@@ -12,6 +12,7 @@ from loadtests.bench.subjects import serving
 
 LISTENERS = 2
 UNDER_WAY = 16
+ROUNDS = 2
 BUS_RATE, BUS_COUNT = 20_000, 40_000
 
 
@@ -24,7 +25,7 @@ class Bus:
     async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(LISTENERS + 1)
         arguments = [*typing(crowd, bench.pace.seconds), "--window", str(UNDER_WAY)]
-        for number in range(bench.pace.rounds):
+        for number in range(min(bench.pace.rounds, ROUNDS)):
             for row, processes in (("one process", 1), ("two processes", 2)):
                 for name in bench.turns(number, ("plaza", "node")):
                     async with serving(name, bench.grounds, processes=processes) as running:

@@ -21,15 +21,15 @@ class Fanout:
     """Broadcasts under way at once in the bursts row."""
     latency: bool = False
     messages: bool = False
+    rounds: int = 3
     topic: str = "fanout"
 
     async def run(self, bench: Bench) -> None:
         crowd = await bench.population.crowd(
             self.listeners + 1, members=min(self.listeners + 1, MOST_MEMBERS)
         )
-        await compare(
-            bench, crowd, self._rows(crowd, bench.pace.seconds), ("plaza", "node", "limit", "stock")
-        )
+        rows = self._rows(crowd, bench.pace.seconds)
+        await compare(bench, crowd, rows, ("plaza", "node", "limit", "stock"), self.rounds)
         await compare(bench, crowd, self._more(crowd, bench.pace.seconds), ("plaza", "node", "limit"))
 
     def _rows(self, crowd: Crowd, seconds: float) -> list[Row]:
