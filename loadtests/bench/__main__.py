@@ -22,7 +22,7 @@ from loadtests.bench.rows.fanout import Fanout
 from loadtests.bench.rows.slow import Slow
 from loadtests.server import run_orderly
 
-FULL = Pace(rounds=3, seconds=2.0, idle=10.0, again=2, repeats_until=480.0)
+FULL = Pace(rounds=3, seconds=2.0, idle=10.0, again=2, repeats_until=300.0)
 QUICK = Pace(rounds=1, seconds=1.0, idle=3.0, again=0, repeats_until=0.0)
 SIZES = "100,1000,5000"
 
@@ -33,8 +33,8 @@ def scenes(given: argparse.Namespace) -> list[Scene]:
         return [Many(given.connections)]
     fanouts = [
         Fanout(1000, burst=2, latency=True, messages=True),
-        Fanout(5000, burst=2),
-        Fanout(100, burst=8),
+        Fanout(5000, burst=2, rounds=2),
+        Fanout(100, burst=8, rounds=2),
     ]
     sized = [one for one in fanouts if str(one.listeners) in given.sizes]
     every: list[Scene] = [Echo(), *sized, Bus(), Connections(), Slow()]
