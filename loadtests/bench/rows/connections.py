@@ -16,7 +16,8 @@ ROUNDS = 2
 SUBJECTS: tuple[Name, ...] = ("plaza", "node", "node-open", "stock")
 AFTERMATH = 8.0
 """Seconds after the end of all connections in which their work may go on (people are missed after five)."""
-AT_ONCE, QUIET = 0.1, 0.02
+TICK, QUIET_TICKS = 0.1, 3
+"""At once ends with three tenths of a second in which the server's clock stands still."""
 
 
 @dataclass(frozen=True)
@@ -58,15 +59,13 @@ def _staying(load: Load, number: int) -> Sample:
 async def _leaving(running: Running, load: Load, number: int) -> Sample:
     """The generator has ended: what that costs the server, at once and with everything that follows."""
     before, used = load.server_cpu_s, sum(map(cpu_seconds, running.pids))
-    at_once: float | None = None
-    for _ in range(int(AFTERMATH / AT_ONCE)):
-        await asyncio.sleep(AT_ONCE)
+    quiet, at_once = 0, 0.0
+    for _ in range(int(AFTERMATH / TICK)):
+        await asyncio.sleep(TICK)
         now = sum(map(cpu_seconds, running.pids))
-        if at_once is None and now - used <= QUIET * AT_ONCE:
-            at_once = now - before
+        if quiet < QUIET_TICKS:
+            quiet, at_once = (quiet + 1 if now == used else 0), now - before
         used = now
     each = 1e6 / load.joined
-    idle = load.server_cpu_pct / 100 * AFTERMATH
-    first = at_once if at_once is not None else used - before
-    values = {"us": first * each, "in_all": max(0.0, used - before - idle) * each}
+    values = {"us": at_once * each, "in_all": (used - before) * each}
     return Sample(values, load.other_cpu_pct, number=number)
