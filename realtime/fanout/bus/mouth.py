@@ -34,7 +34,7 @@ class Mouth:
         self.shards: frozenset[int] = frozenset()
         self._wire: Wire | None = None
         self._in_flight = 0
-        self._has_failed = False
+        self._failure: str | None = None
         self._pause = FIRST_PAUSE
         self._next: asyncio.Handle | None = None
 
@@ -44,7 +44,7 @@ class Mouth:
 
     def open(self, wire: Wire) -> None:
         """Speak over this connection from now on, beginning with what is owed."""
-        self._wire, self._in_flight, self._has_failed, self._pause = wire, 0, False, FIRST_PAUSE
+        self._wire, self._in_flight, self._failure, self._pause = wire, 0, None, FIRST_PAUSE
         self.poke()
 
     def close(self) -> None:
@@ -79,10 +79,9 @@ class Mouth:
     def _answered(self, wire: Wire, parcel: Parcel, answer: Any) -> None:
         count = len(parcel.deliveries)
         if isinstance(answer, Exception):
-            self._has_failed = True
+            self._failure = str(answer)
             self._outbox.owe((parcel.shard,))
             metrics.bus_lost.labels("publish_failed").inc(count)
-            log.warning("bus_publish_failed", error=str(answer)[:200], lost=count)
         else:
             metrics.bus_published.inc(count)
         if wire is not self._wire:
@@ -92,8 +91,9 @@ class Mouth:
             self._end_turn()
 
     def _end_turn(self) -> None:
-        failed, self._has_failed = self._has_failed, False
-        if failed:
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            log.warning("bus_publish_failed", error=failure[:200])
             loop = asyncio.get_running_loop()
             self._next = loop.call_later(self._pause, self._take_turn)
             self._pause = min(self._pause * 2, MAX_PAUSE)
@@ -101,4 +101,4 @@ class Mouth:
             self._pause = FIRST_PAUSE
             if self._outbox.waits(self.shards):
                 self.poke()
-        self._after(failed)
+        self._after(failure is not None)

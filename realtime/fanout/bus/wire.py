@@ -122,9 +122,9 @@ class Wire(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         why = type(exc).__name__ if exc is not None else "closed"
-        self._give_up(why)
         if self._listener is not None:
             self._listener.lost(self, why)
+        self._give_up(why)
 
     def _give_up(self, why: str) -> None:
         asked, self._asked = self._asked, deque()
