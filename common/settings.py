@@ -113,7 +113,7 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = None
     migrate: bool = True
     """Whether a process makes missing indexes when it starts; else `python -m realtime migrate` does."""
-    node_name: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,40}$")
+    node_name: str = Field(default="", pattern=r"^[A-Za-z0-9.-]{0,63}$")
     """What session ids begin with, so that a front can send a polling client back to this process."""
     jwt_secret: SecretStr | None = None
     allowed_origins: Annotated[tuple[str, ...], NoDecode] = ()

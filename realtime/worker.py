@@ -35,6 +35,20 @@ class Job:
     command: Sequence[str]
     environment: Mapping[str, str]
     drain: float
+    preparation: Sequence[str] | None = None
+    """What is run before workers are renewed: the parent cannot know what a new version needs."""
+
+    async def prepare(self) -> bool:
+        """Run the preparation, if any; whether it went well."""
+        if self.preparation is None:
+            return True
+        process = await asyncio.create_subprocess_exec(
+            *self.preparation,
+            env={**os.environ, **self.environment},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+        )
+        return await process.wait() == 0
 
 
 @dataclass(frozen=True, slots=True)

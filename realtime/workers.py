@@ -61,7 +61,7 @@ class Workers:
         pairs = [sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_DGRAM) for _ in names]
         for _, outbox in pairs:
             outbox.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, OUTBOX_BYTES)
-        self._pairs = pairs
+        self._job, self._pairs = job, pairs
         outboxes = [outbox.fileno() for _, outbox in pairs]
         self._workers = [
             Worker(job, name, Mail(names, inbox.fileno(), outboxes))
@@ -82,6 +82,9 @@ class Workers:
             self._renewing = asyncio.create_task(self._renew())
 
     async def _renew(self) -> None:
+        if not await self._job.prepare():
+            log.error("workers_not_renewed", reason="the database could not be prepared for them")
+            return
         for worker in self._workers:
             await worker.replace()
         log.info("workers_renewed", pids=[worker.pid for worker in self._workers])
@@ -100,12 +103,12 @@ async def serve_workers(settings: Settings, count: int, only: str | None, announ
     """Serve with `count` processes until told to stop; SIGHUP replaces them one after the other."""
     if settings.is_production and settings.redis_url is None:
         raise WorkerFailed("PLAZA_REDIS_URL is missing: several processes need one in production")
-    stopping = stop_signals()
-    async with shared_engines(settings) as (engines, named):
-        with closing(SharedPort(settings.host, settings.port)) as shared:
-            workers = Workers(_job(named, shared.port, only), count, settings.node_name)
+    stopping, reason = stop_signals(), ""
+    with closing(SharedPort(settings.host, settings.port)) as shared:
+        async with shared_engines(settings) as (engines, named):
+            job = _job(named, shared.port, only, migrates=settings.migrate)
+            workers = Workers(job, count, settings.node_name)
             asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, workers.renew)
-            reason = ""
             try:
                 reason = await first_of(stopping, _started(workers))
                 if reason == STARTED:
@@ -127,12 +130,14 @@ async def _failed(engines: Engines) -> str:
     return str(await engines.failed())
 
 
-def _job(settings: Settings, port: int, only: str | None) -> Job:
+def _job(settings: Settings, port: int, only: str | None, *, migrates: bool) -> Job:
     """What workers run: this program, told of everything that the parent has done already."""
-    command = [sys.executable, "-m", "realtime", "serve", "--host", settings.host, "--port", str(port)]
+    program = [sys.executable, "-m", "realtime"]
+    command = [*program, "serve", "--host", settings.host, "--port", str(port)]
     command += ["--only", only] if only is not None else []
     environment = {"PLAZA_MIGRATE": "false"}
     for name in ("mongo_url", "redis_url"):
         url: SecretStr = getattr(settings, name)
         environment[f"PLAZA_{name.upper()}"] = url.get_secret_value()
-    return Job(command, environment, settings.timeouts.drain)
+    preparation = [*program, "migrate"] if migrates else None
+    return Job(command, environment, settings.timeouts.drain, preparation)

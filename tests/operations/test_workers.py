@@ -88,6 +88,24 @@ async def test_a_polling_session_is_found_from_every_connection(
     assert all(f"43{number}[" in heard for number in range(20))
 
 
+async def test_a_connection_that_moved_is_held_by_nobody_once_its_client_has_gone(
+    parent: Program, url: str
+) -> None:
+    pids = (await parent.tells("workers_started"))["pids"]
+    async with fresh_connections() as http:
+        sids = [await handshake(http, url) for _ in range(4)]
+        before = sum(open_files(pid) for pid in pids)
+        for sid in sids * 10:
+            async with http.post(f"{url}{POLL}&sid={sid}", data="3") as reply:
+                assert reply.status == 200
+
+    await eventually(lambda: sum(open_files(pid) for pid in pids) <= before)
+
+
+def open_files(pid: int) -> int:
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
 @pytest.mark.parametrize(
     "options",
     [pytest.param({}, id="default-options"), pytest.param({"transports": ["polling"]}, id="polling")],
@@ -174,35 +192,11 @@ async def test_hup_replaces_all_workers_one_after_the_other(
         (await parent.tells("workers_renewed"))["pids"],
     )
     assert not set(old) & set(new)
+    assert not any("Traceback" in line for line in parent.lines)
     assert not any(is_running(pid) for pid in old)
 
 
 # -- the end of all
-
-
-async def test_sigterm_drains_every_worker(engines: Engines, tmp_path: Path) -> None:
-    async with started(engines, tmp_path) as program:
-        url = await url_of(program)
-        ann = await sign_up(url, "ann")
-        devices = [await ann.device() for _ in range(8)]
-
-        program.process.send_signal(signal.SIGTERM)
-        for device in devices:
-            await device.wait_for("server_draining", seconds=10)
-            await device.close()
-
-        assert await asyncio.wait_for(program.process.wait(), 30) == 0
-        await ann.leave()
-    assert "worker_killed" not in "".join(program.lines)
-
-
-async def test_a_parent_that_is_killed_takes_its_workers_along(engines: Engines, tmp_path: Path) -> None:
-    async with started(engines, tmp_path) as program:
-        pids = (await program.tells("workers_started"))["pids"]
-
-        await program.end(signal.SIGKILL)
-
-        await eventually(lambda: not any(is_running(pid) for pid in pids), 20)
 
 
 async def test_a_port_that_is_taken_is_said_in_one_line(
@@ -214,3 +208,25 @@ async def test_a_port_that_is_taken_is_said_in_one_line(
     said = [line for line in other.lines if not line.startswith("{")]
     assert len(said) == 1
     assert said[0].startswith("cannot listen on port")
+
+
+async def test_a_parent_that_is_killed_takes_its_workers_along(engines: Engines, tmp_path: Path) -> None:
+    async with started(engines, tmp_path) as program:
+        pids = (await program.tells("workers_started"))["pids"]
+
+        await program.end(signal.SIGKILL)
+
+        await eventually(lambda: not any(is_running(pid) for pid in pids), 20)
+
+
+# The last one: nobody serves behind it.
+async def test_sigterm_drains_every_worker(parent: Program, url: str, people: tuple[Person, Person]) -> None:
+    devices = [await people[0].device() for _ in range(8)]
+
+    parent.process.send_signal(signal.SIGTERM)
+
+    for device in devices:
+        await device.wait_for("server_draining", seconds=10)
+        await device.close()
+    assert await asyncio.wait_for(parent.process.wait(), 30) == 0
+    assert "worker_killed" not in "".join(parent.lines)
