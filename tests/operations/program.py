@@ -69,7 +69,7 @@ class Program:
     async def __aexit__(self, *_: object) -> None:
         if self.process.returncode is None:
             await self.end(signal.SIGINT)
-        await self._reader
+        await asyncio.wait_for(self._reader, SECONDS)  # what it left behind would keep its output open
 
     async def _read(self) -> None:
         assert self.process.stdout is not None
