@@ -3,6 +3,7 @@
 """The HTTP server below everything: what never becomes a request is refused in our words, and in time."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -22,6 +23,10 @@ LONGEST_ADDRESS = 16_384
 """Bytes of the first line: room for lists of ids in query strings."""
 
 
+ON_LOST: web.RequestKey[Callable[[], None]] = web.RequestKey("plaza.on_lost")
+"""Called when the connection is lost before a request is answered."""
+
+
 class HeadersTooLarge(AppError):
     code, status, text = "headers_too_large", 431, "The headers are too large."
 
@@ -38,6 +43,9 @@ class Connection(web.RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._patience.cancel()
+        request = self._current_request
+        if isinstance(request, web.Request) and (tell := request.get(ON_LOST)) is not None:
+            tell()
         super().connection_lost(exc)
 
     def close(self) -> None:

@@ -42,6 +42,7 @@ FLOOD = 200
 FLOOD_WINDOW = 60.0
 """Commands refused for their rate within one window before the socket is closed."""
 REFUSED_LINGER = 0.5
+TRY_AGAIN_LATER = 1013
 EXPIRY_TICK = 0.5
 """A socket ends at most so many seconds after its token."""
 
@@ -243,7 +244,7 @@ class Gateway:
         if problem.code == "internal":
             log.exception("connect_failed", exc_info=error)
         if problem.retryable:  # after a refusal clients do not come back by themselves, after a close they do
-            peer.socket.drop("unavailable")
+            peer.socket.drop("unavailable", TRY_AGAIN_LATER)
             return
         body = wire_error(problem, new_id())
         peer.socket.write(refused_packet({"message": body["message"], "data": body}))

@@ -20,7 +20,7 @@ from typing import Any, Protocol, cast
 import engineio
 import socketio
 from aiohttp import WSCloseCode, web
-from engineio import async_socket, exceptions, payload
+from engineio import async_socket, exceptions
 from engineio import packet as engine_packets
 from socketio import packet as socket_packets
 
@@ -28,6 +28,7 @@ from common import metrics
 from common.settings import Settings
 from realtime.fanout.packets import Packet, binary_frame_of, frame_of
 from realtime.gateway.doorman import Handshake
+from realtime.gateway.http import ON_LOST
 from realtime.gateway.websocket import WebSocket
 from realtime.gateway.wheel import Wheel
 
@@ -43,15 +44,14 @@ BEATS = 32
 ADDRESS = web.RequestKey("plaza.address", str)
 
 _PING = frame_of(b"2")
-_CLOSE = frame_of(b"1")
 _WEBSOCKET_ID = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _KEY_BYTES = 16
-
-
-class _Payload(payload.Payload):
-    """What one POST carries. Clients put everything they have to say into it, up to `maxPayload` bytes."""
-
-    max_decode_packets = 500
+_POSTED = frozenset("1234b")
+_SEPARATOR = "\x1e"
+_MOST_POSTED = 500
+_REASON = engineio.AsyncServer.reason
+_SILENTLY = frozenset({_REASON.PING_TIMEOUT, _REASON.TRANSPORT_CLOSE, "slow_consumer"})
+"""Why a connection is cut: nobody would hear a goodbye."""
 
 
 class Receiver(Protocol):
@@ -76,7 +76,7 @@ class EngineSocket(async_socket.AsyncSocket):
     peer: Any = None
     descriptor = -1
     _websocket: WebSocket | None = None
-    _probed = _waits_for_pong = _is_polled = _is_posted = False
+    _probed = _waits_for_pong = _is_polled = _is_posted = _is_broken = False
 
     def __init__(self, server: "EngineServer", sid: str, address: str) -> None:
         self.server, self.sid, self.address = server, sid, address
@@ -136,7 +136,7 @@ class EngineSocket(async_socket.AsyncSocket):
     def beat(self) -> None:
         """Ask whether the client is there; if that was asked before, it is not."""
         if self._waits_for_pong:
-            self.drop(self.server.reason.PING_TIMEOUT)
+            self.drop(_REASON.PING_TIMEOUT)
             return
         self._waits_for_pong = True
         if self._websocket is None:
@@ -154,7 +154,7 @@ class EngineSocket(async_socket.AsyncSocket):
     # -- receiving
 
     def heard(self, data: str | bytes) -> None:
-        """One message of the WebSocket is one Engine.IO packet."""
+        """Handle one Engine.IO packet; bytes are always a message."""
         if self.closed:
             return
         if isinstance(data, bytes):
@@ -164,23 +164,21 @@ class EngineSocket(async_socket.AsyncSocket):
         elif data == "3":
             self.schedule_ping()
         elif data[:1] == "1":
-            self.drop(self.server.reason.CLIENT_DISCONNECT, WSCloseCode.OK)
+            self.drop(_REASON.CLIENT_DISCONNECT, WSCloseCode.OK)
         elif data[:1] not in ("2", "3", "6"):
-            self.drop(self.server.reason.TRANSPORT_ERROR, WSCloseCode.PROTOCOL_ERROR)
-
-    async def receive(self, pkt: engine_packets.Packet) -> None:
-        """Handle one packet of a long-polling POST."""
-        if pkt.packet_type == engine_packets.MESSAGE:
-            self.server.receiver.received(self, cast("str | bytes", pkt.data))
-        elif pkt.packet_type == engine_packets.PONG:
-            self.schedule_ping()
-        elif pkt.packet_type == engine_packets.CLOSE:
-            self.drop(self.server.reason.CLIENT_DISCONNECT)
-        elif pkt.packet_type != engine_packets.PING:
-            raise exceptions.UnknownPacketError
+            self.drop(_REASON.TRANSPORT_ERROR, WSCloseCode.PROTOCOL_ERROR)
 
     async def handle_post_request(self, environ: dict[str, Any]) -> None:
         """Take in a long-polling POST: a declared length, a bounded number of packets, all of it in time."""
+        try:
+            packets = await self._posted(environ)
+        except exceptions.EngineIOError:
+            self._is_broken = True
+            raise
+        for packet in packets:
+            self.heard(packet)
+
+    async def _posted(self, environ: dict[str, Any]) -> list[str | bytes]:
         length = int(environ.get("CONTENT_LENGTH", "-1"))
         if not 0 < length <= self.server.max_http_buffer_size:
             raise exceptions.ContentTooLongError
@@ -190,13 +188,11 @@ class EngineSocket(async_socket.AsyncSocket):
         try:
             async with asyncio.timeout(POST_SECONDS):
                 body = await environ["wsgi.input"].readexactly(length)
-            packets = _Payload(encoded_payload=body.decode()).packets
+            return _packets_of(body.decode())
         except (asyncio.IncompleteReadError, TimeoutError, ValueError) as error:
             raise exceptions.UnknownPacketError from error
         finally:
             self._is_posted = False
-        for pkt in packets:
-            await self.receive(pkt)
 
     # -- polling and the way out of it
 
@@ -207,15 +203,18 @@ class EngineSocket(async_socket.AsyncSocket):
     async def poll(self) -> list[engine_packets.Packet]:
         """Wait for packets; not for long once a probe was answered: then the upgrade waits for this."""
         if self._is_polled:  # two at once: their packets would come in any order
-            self.drop(self.server.reason.TRANSPORT_ERROR)
+            self.drop(_REASON.TRANSPORT_ERROR)
             raise exceptions.QueueEmpty
         if self._probed:
             asyncio.get_running_loop().call_later(PROBED_POLL_SECONDS, self.end_poll)
         self._is_polled = True
         try:
-            return await super().poll()
+            packets = await super().poll()
         finally:
             self._is_polled = False
+        if not packets:  # it has ended
+            raise exceptions.QueueEmpty
+        return packets
 
     def probed(self) -> None:
         """A WebSocket asked to take over. Polling goes on until it does: proxies may swallow its messages."""
@@ -245,41 +244,41 @@ class EngineSocket(async_socket.AsyncSocket):
     # -- closing
 
     def drop(self, reason: str, code: int = WSCloseCode.POLICY_VIOLATION) -> None:
-        """Close now, without waiting for the other side. A slow or silent reader gets no goodbye."""
+        """Close now, without waiting for the other side. A slow or silent reader gets no goodbye.
+
+        Engine.IO's CLOSE is not sent for it: some clients never come back after that.
+        """
         if self.closed:
             return
-        goodbye = reason not in ("slow_consumer", self.server.reason.PING_TIMEOUT)
         websocket = self._websocket
+        self._gone(reason)
         if websocket is None:
-            self._gone(reason)
-            self._say_goodbye(goodbye)
-        elif goodbye:
-            if reason != self.server.reason.CLIENT_DISCONNECT:
-                websocket.write(_CLOSE)
-            self._gone(reason)
-            websocket.close(code, reason)
-        else:
-            self._gone(reason)
+            self._end_polling(reason)
+        elif reason in _SILENTLY:
             websocket.abort()
+        else:
+            websocket.close(code, reason)
 
-    def _say_goodbye(self, goodbye: bool) -> None:
-        if goodbye and self.queue.empty():
-            # Clients act on CLOSE before what stands in front of it; without it the next poll is refused.
+    def _end_polling(self, reason: str) -> None:
+        if reason == _REASON.CLIENT_DISCONNECT:
+            self.queue.put_nowait(engine_packets.Packet(engine_packets.NOOP))
+        elif reason == _REASON.TRANSPORT_ERROR:
             self.queue.put_nowait(engine_packets.Packet(engine_packets.CLOSE))
+        elif not self.queue.empty() and reason not in _SILENTLY:
+            self.server.keep_farewell(self)
         self.queue.put_nowait(None)
-        self.server.keep_farewell(self)
 
     def hung_up(self) -> None:
-        """The WebSocket's connection is over."""
-        self._gone(self.server.reason.TRANSPORT_CLOSE)
+        """The connection is over."""
+        self.drop(_REASON.TRANSPORT_CLOSE)
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """The library's own way to close; the same as `drop`."""
         if abort and self._websocket is None:
-            self._gone(reason or self.server.reason.SERVER_DISCONNECT)
+            self._gone(reason or _REASON.SERVER_DISCONNECT)
             self.queue.put_nowait(None)
         else:
-            self.drop(reason or self.server.reason.SERVER_DISCONNECT)
+            self.drop(_REASON.TRANSPORT_ERROR if self._is_broken else reason or _REASON.SERVER_DISCONNECT)
 
     def _gone(self, reason: str) -> None:
         """Mark as closed, once, and say so."""
@@ -354,6 +353,17 @@ def _take(request: web.Request) -> tuple[asyncio.Transport, bytes] | None:
     return connection, unread
 
 
+def _packets_of(payload: str) -> list[str | bytes]:
+    """The packets of one POST (Engine.IO v4, "payload encoding"); raises `ValueError` for anything else.
+
+    Clients put everything they have to say into one, so there may be many.
+    """
+    parts = payload.split(_SEPARATOR)
+    if len(parts) > _MOST_POSTED or not all(part[:1] in _POSTED and part for part in parts):
+        raise ValueError("not a payload")
+    return [base64.b64decode(part[1:], validate=True) if part[0] == "b" else part for part in parts]
+
+
 def _frame_of(pkt: engine_packets.Packet) -> bytes:
     encoded = cast("str | bytes", pkt.encode())
     return frame_of(encoded.encode()) if isinstance(encoded, str) else binary_frame_of(encoded)
@@ -397,7 +407,10 @@ class EngineServer(engineio.AsyncServer):
         if request.method != "GET" or "Upgrade" in request.headers:
             return None
         socket = self._farewells.pop(request.query.get("sid", ""), None)
-        packets = await socket.poll() if socket is not None else []
+        try:
+            packets = await socket.poll() if socket is not None else []
+        except exceptions.QueueEmpty:
+            packets = []
         if not packets:
             return None
         return await self._make_response(self._ok(packets), self._environ(request))
@@ -542,10 +555,13 @@ class SocketServer(socketio.AsyncServer):
     async def handle(self, request: web.Request, address: str) -> web.StreamResponse:
         """Serve one HTTP request of either transport for a client at `address`."""
         request[ADDRESS] = address
-        if "transport" not in request.query:
+        if not request.query.get("transport"):
             return _refusal("Invalid transport")
         if is_upgrade(request):
             return self.eio.upgrade(request)
+        polling = self.eio.sockets.get(request.query.get("sid", ""))
+        if polling is not None and request.method == "GET":
+            request[ON_LOST] = polling.hung_up  # what was taken for this answer would be lost with it
         farewell = await self.eio.farewell(request)
         return farewell if farewell is not None else await self.eio.handle_request(request)
 

@@ -288,5 +288,5 @@ async def test_a_connect_that_the_store_cannot_decide_is_closed_so_that_clients_
 
     monkeypatch.setattr(plaza.services.accounts, "authenticate", down)
     async with RawSocket(plaza.url) as socket:
-        assert await socket.open(ann.token) == "1"
-        await socket.closed(2.0)
+        assert await socket.open(ann.token) == ""
+        assert socket.ws.close_code == 1013
