@@ -132,8 +132,8 @@ async def test_killed_connections_come_back_at_once_and_leave_nothing_behind(
             expected.append(str(len(expected)))
             one.fanout.deliver(book.write(STREAM, expected[-1]))
         await both_up(nodes)
-        await eventually(lambda: ear.heard == expected)
-        await eventually(is_alone)
+        await eventually(lambda: ear.heard == expected, 15)
+        await eventually(is_alone, 15)
 
 
 async def test_a_node_cut_off_for_what_it_could_not_take_reads_what_it_missed(
@@ -149,7 +149,7 @@ async def test_a_node_cut_off_for_what_it_could_not_take_reads_what_it_missed(
 
     await valkey.ask("EVAL", flood, 0, NAMES.shard(shard_of(STREAM)))
 
-    await eventually(lambda: ear.heard == ["missed"])
+    await eventually(lambda: ear.heard == ["missed"], 15)
     assert (await valkey.ask("INFO", "stats"))["client_output_buffer_limit_disconnections"] >= 1
     await both_up(nodes)
 
@@ -220,6 +220,21 @@ async def test_refused_publishing_is_seen_makes_pauses_and_is_healed(
     await valkey.ask("ACL", "SETUSER", "else", "&*")
 
     await eventually(lambda: ear.heard == ["0", "1", "2"], 10)
+
+
+async def test_a_node_that_may_not_hear_a_shard_it_needs_is_not_up(
+    valkey: Valkey, nodes: Nodes, someone_else: BusNode, book: Book
+) -> None:
+    one, _ = nodes
+    await valkey.ask("ACL", "SETUSER", "else", "resetchannels", f"&{{{KEY.space}:bus:*}}:*")
+    ear = someone_else.listen(STREAM, head=0)
+    await eventually(lambda: not someone_else.bus.is_up)
+    one.fanout.deliver(book.write(STREAM, "not for everybody"))
+
+    await valkey.ask("ACL", "SETUSER", "else", "&*")
+
+    await eventually(lambda: someone_else.bus.is_up, 10)
+    await eventually(lambda: ear.heard == ["not for everybody"])
 
 
 async def test_what_a_node_says_while_it_alone_is_cut_off_reaches_the_others_when_it_is_back(

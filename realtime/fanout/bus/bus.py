@@ -122,11 +122,16 @@ class RedisBus:
 
     async def settle(self) -> None:
         """Wait until everything wanted is heard, or cannot be heard soon."""
+        if self._is_settled():
+            return
         with suppress(TimeoutError):
             async with asyncio.timeout(SETTLE):
-                while not all(link.is_settled for link in self._links.values()):
+                while not self._is_settled():
                     self._settled.clear()
                     await self._settled.wait()
+
+    def _is_settled(self) -> bool:
+        return all(link.is_settled for link in self._links.values())
 
     # -- what links tell
 

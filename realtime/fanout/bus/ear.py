@@ -43,7 +43,13 @@ class Ear:
         self._wanted: set[int] = set()
         self._asked: set[int] = set()
         self._hearing: set[int] = set()
+        self._refused: set[int] = set()
         self._wire: Wire | None = None
+
+    @property
+    def is_deaf(self) -> bool:
+        """Whether the server does not let us hear something that is wanted."""
+        return not self._refused.isdisjoint(self._wanted)
 
     @property
     def is_settled(self) -> bool:
@@ -56,7 +62,7 @@ class Ear:
 
     def open(self, wire: Wire) -> None:
         self._wire = wire
-        self._asked, self._hearing = set(), set()
+        self._asked, self._hearing, self._refused = set(), set(), set()
         self.renew()
 
     def close(self) -> None:
@@ -92,6 +98,7 @@ class Ear:
     def taken(self, shard: int) -> None:
         """The server ended the subscription by itself."""
         self._hearing.discard(shard)
+        self._refused.add(shard)
         self._hub.moved()
 
     def _answered(self, wire: Wire, shard: int, answer: Any) -> None:
@@ -100,9 +107,11 @@ class Ear:
         self._asked.discard(shard)
         if isinstance(answer, Exception):
             log.warning("bus_subscribe_failed", shard=shard, error=str(answer)[:200])
+            self._refused.add(shard)
             self._hub.moved()
         else:
             self._hearing.add(shard)
+            self._refused.discard(shard)
             self._hub.hearing(shard)
         if not self._asked:
             self._hub.changed()

@@ -65,8 +65,8 @@ class Link:
 
     @property
     def is_up(self) -> bool:
-        """Whether the connection has carried our canary to us."""
-        return self._canary.has_been_heard
+        """Whether the connection has carried our canary to us, and no subscription was refused."""
+        return self._canary.has_been_heard and not self._ear.is_deaf
 
     @property
     def is_open(self) -> bool:
@@ -150,7 +150,8 @@ class Link:
     def lost(self, wire: Wire, why: str) -> None:
         if wire is not self._wire:
             return
-        log.warning("bus_connection_lost", server=str(self._server), why=why)
+        if not self._is_closed:
+            log.warning("bus_connection_lost", server=str(self._server), why=why)
         self._was_heard = self._canary.has_been_heard
         self._wire = None
         self._mouth.close()
