@@ -35,7 +35,11 @@ class Reaper:
         gone = await self._link.run(scripts.REAP, keys, [dead, me, millis(self._claim)])
         if gone is None:
             return False
-        async with asyncio.timeout(self._claim / 2):
-            await self._listener.gone({users[int(position) - 1]: last_seen for position in gone})
+        try:
+            async with asyncio.timeout(self._claim / 2):
+                await self._listener.gone({users[int(position) - 1]: last_seen for position in gone})
+        except TimeoutError:  # they are being told, but no longer under our claim: look again later
+            log.warning("presence_clears_up_slowly", node=dead, people=len(gone))
+            return False
         keys = ["nodes", "beats", f"node:{dead}", f"reaper:{dead}"]
         return int(await self._link.run(scripts.REAPED, keys, [dead, *users])) > 0
