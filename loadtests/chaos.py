@@ -61,12 +61,7 @@ class Chaos:
     async def run(self) -> Outcome:
         """Meet, talk in trouble, say the last words, and be judged."""
         plan, outcome = self._plan, self._outcome
-        for client in self._crowd:
-            client.start()
-        await self._all_synced()
-        self._talks = await found_talks(self._crowd, plan.talks, self._dice)
-        for talk in self._talks:
-            outcome.history.members[talk.id] = [self._crowd[place].account.id for place in talk.members]
+        await self._meet()
         started = time.monotonic()
         await self._within(plan.talk_within, self._talk_in_trouble())
         outcome.seconds = time.monotonic() - started
@@ -78,6 +73,16 @@ class Chaos:
         await self._all_synced()
         await self._judge()
         return outcome
+
+    async def _meet(self) -> None:
+        """Everybody connects, and finds somebody to talk with."""
+        for client in self._crowd:
+            client.start()
+        await self._all_synced()
+        self._talks = await found_talks(self._crowd, self._plan.talks, self._dice)
+        members = self._outcome.history.members
+        for talk in self._talks:
+            members[talk.id] = [self._crowd[place].account.id for place in talk.members]
 
     async def _within(self, seconds: float, phase: Coroutine[Any, Any, None]) -> None:
         try:

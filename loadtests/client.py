@@ -43,6 +43,7 @@ class Numbers:
         self.gaps = 0
         """Noticed on a connection that was in step: after a reconnect the first words are early."""
         self.latencies: list[float] = []
+        self.connected_at: list[float] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,7 @@ class Client:
             failures = 0
             self.wire = wire
             self.numbers.connects += 1
+            self.numbers.connected_at.append(asyncio.get_running_loop().time())
             self.want_sync()
             await wire.closed.wait()
             self.wire = None

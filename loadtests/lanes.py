@@ -8,6 +8,7 @@ import asyncio
 import base64
 import re
 import secrets
+import socket
 from collections.abc import Callable
 from typing import cast
 from urllib.parse import urlsplit
@@ -108,6 +109,12 @@ class Lane(asyncio.Protocol):
         """Leave without a goodbye."""
         if self._transport is not None:
             self._transport.abort()
+
+    def shrink(self, size: int) -> None:
+        """Let the kernel keep but `size` bytes of what was not read."""
+        if self._transport is not None:
+            raw = self._transport.get_extra_info("socket")
+            raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
 
     def pause(self) -> None:
         """Read nothing any more."""

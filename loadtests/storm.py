@@ -28,7 +28,6 @@ from loadtests.storm_reins import Reins
 SETTINGS = {"PLAZA_LOG_LEVEL": "info", "PLAZA_LIMITS__UNAUTHENTICATED_PER_ADDRESS": "50"}
 MOST_BACK, MOST_P99, MOST_LINES, MOST_ATTEMPTS = 60.0, 1.0, 1000, 2.0
 GIVE_UP = 180.0
-AFTER = 3.0
 GROUP = 50
 WATCHED_EVERY = 2.0
 
@@ -47,6 +46,8 @@ class Plan:
     spread: float = 5.0
     calm: float = 10.0
     """Seconds of talk before the storm."""
+    after: float = 3.0
+    settings: dict[str, str] = field(default_factory=dict[str, str])
     watch: bool = False
 
 
@@ -80,7 +81,7 @@ class Outcome:
 
 async def run(plan: Plan) -> Outcome:
     """One storm on a rig of its own."""
-    async with Rig(nodes=2 if plan.how == "kill" else 1, settings=SETTINGS) as rig:
+    async with Rig(nodes=2 if plan.how == "kill" else 1, settings={**SETTINGS, **plan.settings}) as rig:
         wish = Wish(
             mongo_url=rig.engines.mongo_url,
             database="load",
@@ -108,21 +109,22 @@ class _Storm:
 
     async def run(self) -> Outcome:
         plan, pulse, outcome = self._plan, self._pulse, self._outcome
+        watching = asyncio.create_task(self._watch()) if plan.watch else None
         await self._reins.until(lambda count: count.connected == plan.herd, GIVE_UP)
         await pulse.connect()
+        await pulse.greet()
         beating = asyncio.create_task(pulse.beat(plan.rate))
-        watching = asyncio.create_task(self._watch()) if plan.watch else None
         try:
             calm = time.perf_counter()
             await asyncio.sleep(plan.calm)
             storm = time.perf_counter()
             await self._break_loose()
             over = time.perf_counter()
-            await asyncio.sleep(AFTER)
+            await asyncio.sleep(plan.after)
         finally:
-            beating.cancel()
-            if watching is not None:
-                watching.cancel()
+            for task in (beating, watching):
+                if task is not None:
+                    task.cancel()
         await pulse.settle()
         outcome.before, outcome.during = pulse.latencies(calm, storm), pulse.latencies(storm, over)
         outcome.unanswered, outcome.lost_sockets = len(pulse.waiting), pulse.lost_sockets

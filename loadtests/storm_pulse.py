@@ -5,6 +5,7 @@ everybody waiting is not asked less often for it.
 """
 
 import asyncio
+import random
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from loadtests.client import Account
-from loadtests.lanes import Lane
+from loadtests.lanes import Lane, TurnedAway
 
 OK = b'[{"ok":true'
 TICK = 0.002
 AT_ONCE = 50
+GREETING_AT_ONCE = 16
 SETTLE_SECONDS = 20.0
 TEXT = "still here"
 
@@ -53,10 +55,24 @@ class Pulse:
 
         async def one(person: Account) -> Lane:
             async with gate:
-                return await Lane.open(self.url, person.token, self._acked)
+                return await self._open(person)
 
         self.lanes = list(await asyncio.gather(*(one(person) for person in self.people)))
         self._places = {lane: place for place, lane in enumerate(self.lanes)}
+
+    async def _open(self, person: Account) -> Lane:
+        while True:
+            try:
+                return await Lane.open(self.url, person.token, self._acked)
+            except TurnedAway as refusal:
+                await asyncio.sleep((refusal.retry_after or 1.0) * random.random())
+
+    async def greet(self) -> None:
+        """Everybody says a first word, a few at a time: it opens the conversations."""
+        for start in range(0, len(self.lanes), GREETING_AT_ONCE):
+            for place in range(start, min(start + GREETING_AT_ONCE, len(self.lanes))):
+                self._send(place, time.perf_counter())
+            await self.settle()
 
     async def beat(self, rate: float) -> None:
         """So many messages a second over all, one person after the other, until cancelled."""

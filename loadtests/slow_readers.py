@@ -1,0 +1,292 @@
+"""Readers that do not read (`python -m loadtests.slow_readers`): a tenth of a room of 1,000 stops reading.
+
+Rounds in which all read, and rounds in which they do not, follow each other on one server. What the others
+notice is the ratio of how late messages reach them; what the process pays is its memory. Who does not read is
+closed in the end, and can fetch what is missing.
+"""
+
+import argparse
+import asyncio
+import resource
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loadtests.cpu import Cpu
+from loadtests.lanes import Lane
+from loadtests.population import People, Wish, populate
+from loadtests.report import milliseconds, percentile, table
+from loadtests.server import WIDE, Rig, run_orderly
+
+MOST_MEMORY = 20 * 1024 * 1024
+MOST_RATIO = 1.2
+AT_ONCE = 50
+SMALL_BUFFER = 4096
+STAMP = b'"text":"'
+TICK = 0.001
+SETTLE_SECONDS = 10.0
+CUT_WITHIN = 20.0
+
+Rows = list[tuple[str, object]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How many are in the room, how many of them stop reading, and what is said to them."""
+
+    room: int = 1000
+    slow: int = 100
+    rate: float = 20.0
+    size: int = 5000
+    seconds: float = 20.0
+    rounds: int = 2
+    watched: int = 100
+    """Readers whose messages are timed; the others only count theirs."""
+
+
+@dataclass
+class Round:
+    """What was measured in one of them."""
+
+    late: list[float] = field(default_factory=list[float])
+    memory: int = 0
+    """The most that the server used, in bytes."""
+    closed: int = 0
+    cpu: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass
+class Outcome:
+    """All rounds: without readers that do not read, and with them."""
+
+    plan: Plan
+    calm: list[Round] = field(default_factory=list[Round])
+    slowed: list[Round] = field(default_factory=list[Round])
+    lost: int = 0
+    """Messages that somebody who read did not get."""
+    refused: int = 0
+
+    @property
+    def growth(self) -> int:
+        """Bytes that those who do not read cost, at the worst moment."""
+        return max(0, *(after.memory - before.memory for before, after in self.pairs))
+
+    @property
+    def pairs(self) -> list[tuple[Round, Round]]:
+        return list(zip(self.calm, self.slowed, strict=True))
+
+    @property
+    def ratio(self) -> float:
+        """Of the p99 with them to the p99 without, in the better pair: strangers only make it worse."""
+        return min(percentile(b.late, 0.99) / max(1e-6, percentile(a.late, 0.99)) for a, b in self.pairs)
+
+    @property
+    def broken(self) -> list[str]:
+        """Promises that were not kept."""
+        closed = min(one.closed for one in self.slowed)
+        checks = {
+            f"memory grew by {_megabytes(self.growth)}": self.growth <= MOST_MEMORY,
+            f"p99 of the others was {self.ratio:.2f} times what it was without": self.ratio <= MOST_RATIO,
+            f"only {closed} of {self.plan.slow} were closed": closed == self.plan.slow,
+            f"{self.lost} messages did not reach those who read": not self.lost,
+            f"{self.refused} messages were refused": not self.refused,
+        }
+        return [promise for promise, is_kept in checks.items() if not is_kept]
+
+
+class Room:
+    """Everybody's sockets: the first one speaks."""
+
+    def __init__(self, url: str, people: People, plan: Plan) -> None:
+        self._url, self._tokens = url, [one.token for one in people.accounts]
+        self._group, self._watched, self._changing = people.group, plan.watched, plan.slow
+        self.lanes: list[Lane] = []
+        self.late: list[float] = []
+        self.said = self.acked = self.refused = 0
+
+    async def connect(self) -> None:
+        self.lanes = await self.join(range(len(self._tokens) - self._changing), deaf=False)
+
+    async def others(self, *, deaf: bool) -> list[Lane]:
+        """Those who read in some rounds and not in others."""
+        return await self.join(range(len(self.lanes), len(self._tokens)), deaf=deaf)
+
+    async def join(self, places: Sequence[int], *, deaf: bool) -> list[Lane]:
+        """Connect these people; the deaf ones have small buffers and stop reading at once."""
+        gate = asyncio.Semaphore(AT_ONCE)
+
+        async def one(place: int) -> Lane:
+            heard = self._heard if 0 < place <= self._watched else None
+            async with gate:
+                lane = await Lane.open(self._url, self._tokens[place], self._acked, heard)
+            if deaf:
+                lane.shrink(SMALL_BUFFER)
+                lane.pause()
+            return lane
+
+        return list(await asyncio.gather(*(one(place) for place in places)))
+
+    async def speak(self, rate: float, size: int, seconds: float) -> None:
+        """Messages at even distances, each with the moment at which it was due."""
+        started, sent = time.perf_counter(), 0
+        while (now := time.perf_counter()) < started + seconds:
+            while (due := started + sent / rate) <= now:
+                self._say(due, size)
+                sent += 1
+            await asyncio.sleep(TICK)
+
+    def _say(self, due: float, size: int) -> None:
+        self.said += 1
+        text = f"{due:.6f} ".ljust(size, ".")
+        body = (
+            f'["send_message",{{"conversationId":"{self._group}","text":"{text}","clientId":"m{self.said}"}}]'
+        )
+        self.lanes[0].say(body.encode())
+
+    def _acked(self, _lane: Lane, _number: int, payload: bytes) -> None:
+        self.acked += 1
+        self.refused += b'[{"ok":true' not in payload[:40]
+
+    def _heard(self, _lane: Lane, payload: bytes) -> None:
+        if payload.startswith(b'42["new_message"'):
+            start = payload.index(STAMP) + len(STAMP)
+            due = float(payload[start : payload.index(b" ", start)])
+            self.late.append(time.perf_counter() - due)
+
+    async def settle(self, readers: Sequence[Lane]) -> int:
+        """Wait until everybody has everything; how many messages did not arrive."""
+        deadline = time.perf_counter() + SETTLE_SECONDS
+        while (missing := self._missing(readers)) and time.perf_counter() < deadline:
+            await asyncio.sleep(0.02)
+        return missing
+
+    def _missing(self, readers: Sequence[Lane]) -> int:
+        return sum(self.said - lane.delivered for lane in readers) + self.said - self.acked
+
+    def close(self) -> None:
+        for lane in self.lanes:
+            lane.close()
+
+
+async def run(plan: Plan) -> Outcome:
+    """Measure on a rig of its own."""
+    async with Rig() as rig:
+        wish = Wish(
+            mongo_url=rig.engines.mongo_url,
+            database="load",
+            secret=WIDE["PLAZA_JWT_SECRET"],
+            people=plan.room,
+            group=plan.room,
+        )
+        people = await populate(wish)
+        room = Room(rig.urls[0], people, plan)
+        try:
+            await room.connect()
+            return await _measure(plan, rig, room)
+        finally:
+            room.close()
+
+
+async def _measure(plan: Plan, rig: Rig, room: Room) -> Outcome:
+    outcome = Outcome(plan)
+    await room.speak(plan.rate, plan.size, plan.seconds / 3)
+    outcome.lost += await room.settle(room.lanes)
+    for _ in range(plan.rounds):
+        for rounds, deaf in ((outcome.calm, False), (outcome.slowed, True)):
+            others = await room.others(deaf=deaf)
+            rounds.append(await _round(plan, rig, room, len(others) if deaf else 0))
+            outcome.lost += await room.settle(room.lanes)
+            for lane in others:
+                lane.abort()
+    outcome.refused = room.refused
+    return outcome
+
+
+async def _round(plan: Plan, rig: Rig, room: Room, deaf: int) -> Round:
+    """Talk, look at the server's memory meanwhile, and then until the deaf are gone."""
+    room.late, done, pids = [], Round(), {"server": rig.nodes[0].pid, "mongod": rig.engines.mongo_pid}
+    cpu, before = Cpu(pids), sockets_of(pids["server"])
+    watching = asyncio.create_task(_watch_memory(pids["server"], done))
+    try:
+        await room.speak(plan.rate, plan.size, plan.seconds)
+        done.cpu = cpu.shares()
+        deadline = time.perf_counter() + CUT_WITHIN
+        while deaf and time.perf_counter() < deadline:
+            done.closed = before - sockets_of(pids["server"])
+            if done.closed >= deaf:
+                break
+            await asyncio.sleep(0.1)
+    finally:
+        watching.cancel()
+    done.late = room.late
+    return done
+
+
+async def _watch_memory(pid: int, done: Round) -> None:
+    while True:
+        done.memory = max(done.memory, memory_of(pid))
+        await asyncio.sleep(0.1)
+
+
+def memory_of(pid: int) -> int:
+    """Resident bytes."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * resource.getpagesize()
+
+
+def sockets_of(pid: int) -> int:
+    """Open descriptors: those of clients, and some that stay."""
+    return sum(1 for _ in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def rows_of(outcome: Outcome) -> Rows:
+    """What the table shows."""
+    plan = outcome.plan
+    rows: Rows = [
+        ("room, of them deaf", f"{plan.room:,}, {plan.slow:,}"),
+        ("messages", f"{plan.rate:.0f}/s of {plan.size:,} bytes"),
+    ]
+    for number, (before, after) in enumerate(outcome.pairs, 1):
+        for name, one in (("without", before), ("with", after)):
+            used = ", ".join(f"{process} {share:.0%}" for process, share in one.cpu.items())
+            rows.append(
+                (f"{number} {name}: p50 · p99", f"{_tail(one.late)}; {_megabytes(one.memory)}; {used}")
+            )
+        rows.append((f"{number} closed as slow", after.closed))
+    return [
+        *rows,
+        ("p99 with to without", f"{outcome.ratio:.2f}"),
+        ("memory grew by", _megabytes(outcome.growth)),
+        ("lost by those who read", outcome.lost),
+    ]
+
+
+def _tail(late: Sequence[float]) -> str:
+    return " · ".join(milliseconds(percentile(late, share)) for share in (0.5, 0.99))
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1024 / 1024:.1f} MB"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, print, and say by the exit code whether every promise was kept."""
+    options = argparse.ArgumentParser(prog="python -m loadtests.slow_readers", description=__doc__)
+    plan = Plan()
+    options.add_argument("--room", type=int, default=plan.room)
+    options.add_argument("--slow", type=int, default=plan.slow)
+    options.add_argument("--rate", type=float, default=plan.rate, help="messages per second")
+    options.add_argument("--size", type=int, default=plan.size, help="bytes of a message")
+    options.add_argument("--seconds", type=float, default=plan.seconds, help="of a round")
+    options.add_argument("--rounds", type=int, default=plan.rounds)
+    outcome = run_orderly(run(Plan(**vars(options.parse_args(arguments)))))
+    print(table("Readers that do not read", rows_of(outcome)))
+    for promise in outcome.broken:
+        print(f"BROKEN: {promise}")
+    print("broken" if outcome.broken else "every promise was kept")
+    return 1 if outcome.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
