@@ -21,10 +21,10 @@ ARGS ?=
 LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 LOCK += --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help run test check load chaos bench bench-send docs clean lock
+.PHONY: help run test check load chaos storm rolling slow-readers bench bench-send docs clean lock
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: .venv/installed ## serve on http://localhost:8001 with embedded engines (PORT=… to move it)
 	@exec $(PYTHON) -m realtime serve --port $(PORT) $(ARGS)
@@ -44,6 +44,15 @@ load: .venv/installed ## load test against a server of its own
 
 chaos: .venv/installed ## break things under load and count what was lost
 	@exec $(PYTHON) -m loadtests.chaos $(ARGS)
+
+storm: .venv/installed ## ten thousand clients reconnect at once (ARGS="--how cut --manners stock")
+	@exec $(PYTHON) -m loadtests.storm $(ARGS)
+
+rolling: .venv/installed ## replace two processes ten times under load
+	@exec $(PYTHON) -m loadtests.rolling $(ARGS)
+
+slow-readers: .venv/installed ## a tenth of a room of 1,000 stops reading
+	@exec $(PYTHON) -m loadtests.slow_readers $(ARGS)
 
 bench: .venv/installed ## measure beside Node and the kernel's limit (ARGS=--quick)
 	@exec $(PYTHON) -m loadtests.bench $(ARGS)
