@@ -1,7 +1,9 @@
 """One process of Plaza: the web application, its start, and its orderly end."""
 
 import asyncio
+import contextlib
 import gc
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
@@ -15,7 +17,7 @@ from common.settings import Settings
 from realtime.bootstrap import Services, open_services
 from realtime.gateway.handover import Handover
 from realtime.gateway.http import Runner
-from realtime.place import Lifeline, Place
+from realtime.slot import Lifeline, Slot
 from realtime.stopping import first_of, stop_signals
 
 log = structlog.get_logger(__name__)
@@ -117,9 +119,10 @@ async def serve(
     settings: Settings, add_rest: AddRest, announce: Callable[[Settings, int], None], only: Part | None
 ) -> None:
     """Serve until told to stop: SIGTERM drains, SIGINT is for people who wait at a terminal."""
+    allow_descriptors()
     stopping = stop_signals()
-    place = Place.of_this_process()
-    lifeline, handover = (Lifeline(place), place.handover()) if place is not None else (None, None)
+    slot = Slot.of_this_process()
+    lifeline, handover = (Lifeline(slot), slot.handover()) if slot is not None else (None, None)
     async with open_services(settings) as services:
         app = build_app(services, add_rest, only=only, handover=handover)
         server = Server(services, app, handover, only)
@@ -144,6 +147,13 @@ def run(main: Awaitable[None]) -> None:
 
 async def _as_coroutine(main: Awaitable[None]) -> None:
     await main
+
+
+def allow_descriptors() -> None:
+    """As many open files as the system lets us have: each connection is one, and shells begin with 1,024."""
+    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    with contextlib.suppress(ValueError, OSError):  # some systems call endless what they do not give
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _settle_memory() -> None:

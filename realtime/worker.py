@@ -1,4 +1,4 @@
-"""One place among the workers, seen from the parent: the process that fills it, and those that come after."""
+"""One slot among the workers, seen from the parent: the process that fills it, and those that come after."""
 
 import asyncio
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from realtime.place import VARIABLE, Place
+from realtime.slot import VARIABLE, Slot
 
 log = structlog.get_logger(__name__)
 
@@ -60,8 +60,13 @@ class Mail:
     outboxes: Sequence[int]
 
 
+def pause(deaths: int) -> float:
+    """Seconds before the next attempt after so many deaths in a row."""
+    return BACK_OFF[min(deaths, len(BACK_OFF)) - 1]
+
+
 class Worker:
-    """Keeps one place filled from `start` to `stop`."""
+    """Keeps one slot filled from `start` to `stop`."""
 
     def __init__(self, job: Job, name: str, mail: Mail) -> None:
         self._job, self.name, self._mail = job, name, mail
@@ -84,7 +89,7 @@ class Worker:
             await self._keeper
 
     async def replace(self) -> None:
-        """Have it drained, and return once another one serves in its place."""
+        """Have it drained, and return once another one serves in its slot."""
         self._is_replaced = True
         self._serving.clear()
         self._send(signal.SIGTERM)
@@ -120,10 +125,10 @@ class Worker:
                 continue
             deaths = 1 if time.monotonic() - since > HEALTHY_AFTER else deaths + 1
             log.error("worker_died", worker=self.name, status=status, deaths=deaths)
-            await asyncio.sleep(BACK_OFF[min(deaths, len(BACK_OFF)) - 1])
+            await asyncio.sleep(pause(deaths))
 
     async def _run(self) -> int:
-        """Fill the place with a process, and return how it ended."""
+        """Fill the slot with a process, and return how it ended."""
         ours, theirs = sockets.socketpair()
         with ours:
             with theirs:
@@ -135,7 +140,7 @@ class Worker:
 
     async def _launch(self, lifeline: int) -> asyncio.subprocess.Process:
         mail = self._mail
-        place = Place(
+        slot = Slot(
             name=self.name, names=mail.names, lifeline=lifeline, inbox=mail.inbox, outboxes=mail.outboxes
         )
         return await asyncio.create_subprocess_exec(
@@ -144,10 +149,10 @@ class Worker:
                 **os.environ,
                 **self._job.environment,
                 "PLAZA_NODE_NAME": self.name,
-                VARIABLE: place.model_dump_json(),
+                VARIABLE: slot.model_dump_json(),
             },
             stdin=asyncio.subprocess.DEVNULL,
-            pass_fds=place.descriptors,
+            pass_fds=slot.descriptors,
             start_new_session=True,  # Ctrl-C is for the parent, which tells the workers
         )
 

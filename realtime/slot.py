@@ -1,4 +1,4 @@
-"""A worker's place: what its parent gave it, and the line that ties them together."""
+"""A worker's slot: what its parent gave it, and the line that ties them together."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ BEAT_SECONDS = 1.0
 PARENT_GONE = "parent_gone"
 
 
-class Place(BaseModel):
+class Slot(BaseModel):
     """Descriptors that a worker inherits, and the names of all workers; its own is `name`."""
 
     model_config = ConfigDict(frozen=True)
@@ -29,7 +29,7 @@ class Place(BaseModel):
 
     @classmethod
     def of_this_process(cls) -> Self | None:
-        """The place that our parent gave us, if we are a worker; our own children are not told."""
+        """The slot that our parent gave us, if we are a worker; our own children are not told."""
         given = os.environ.pop(VARIABLE, None)
         return cls.model_validate_json(given) if given is not None else None
 
@@ -45,8 +45,8 @@ class Place(BaseModel):
 class Lifeline:
     """Tells the parent once a second that we live, and us when the parent has died."""
 
-    def __init__(self, place: Place) -> None:
-        self._line = _socket(place.lifeline)
+    def __init__(self, slot: Slot) -> None:
+        self._line = _socket(slot.lifeline)
         self._beating: asyncio.Task[None] | None = None
 
     def serving(self) -> None:
