@@ -15,6 +15,7 @@ from typing import Literal
 import uvloop
 from pydantic import BaseModel
 
+from loadtests.bench.machine import raise_descriptors
 from loadtests.lanes import Lane, TurnedAway
 
 Manners = Literal["good", "stock", "rude"]
@@ -197,6 +198,7 @@ async def _tell(herd: Herd) -> None:
 
 def main(_: Sequence[str] | None = None) -> int:
     """Live until the input ends."""
+    raise_descriptors()
     uvloop.run(_serve(sys.stdin.buffer.readline()))
     return 0
 
