@@ -30,7 +30,7 @@ class Child:
     """One running server."""
 
     def __init__(self, program: Program, cores: Cores, folder: Path) -> None:
-        self._program, self._cores = program, cores
+        self._program, self._cores, self._folder = program, cores, folder
         self._log = folder / f"{program.name}-{program.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -52,8 +52,8 @@ class Child:
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
                 self._program.command,
-                cwd=ROOT,
-                env={**kept, **self._program.settings},
+                cwd=self._folder,  # not where somebody may keep settings of their own
+                env={**kept, "PYTHONPATH": str(ROOT), **self._program.settings},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

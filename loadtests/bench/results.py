@@ -86,11 +86,12 @@ class Results:
         shares = [sample.foreign for sample in samples]
         return (median(shares) if shares else 0.0, not any(sample.is_clean for sample in samples))
 
-    def faults(self) -> list[str]:
-        """Everything that went wrong, each once, with where."""
+    def faults(self, of: Name | None = None) -> list[str]:
+        """Everything that went wrong (of one subject), each once, with where."""
         said = [
             f"{row}, {subject}: {fault}"
             for (row, subject), samples in self.samples.items()
+            if of in {None, subject}
             for sample in samples
             for fault in sample.faults
         ]

@@ -32,7 +32,7 @@ class Many:
         settings = {"PLAZA_LIMITS__SOCKETS_PER_USER": str(max(10, devices))}
         arguments = [
             *typing(crowd, BROADCASTS * EVERY),
-            *("--rate", str(1 / EVERY), "--settle", str(SETTLED), "--drain", "10", "--src-count", "16"),
+            *("--rate", str(1 / EVERY), "--settle", str(SETTLED), "--src-count", "16"),
             *("--procs", str(processes), "--conc", "50", "--connect-timeout", str(CONNECT_WITHIN)),
         ]
         async with serving("plaza", bench.grounds, settings, processes=processes, pinned=False) as running:

@@ -10,6 +10,7 @@ from loadtests.bench.subjects import Name
 MOST_MEMBERS = 5000
 PER_SECOND = 50
 MESSAGE_BYTES = 100
+TIMES = ("--warmup", "0.7", "--drain", "15")
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ def typing(crowd: Crowd, seconds: float) -> list[str]:
     """The ephemeral broadcast: somebody types, everybody else in the conversation is told."""
     body = f'["typing",{{"conversationId":"{crowd.conversation}","isTyping":true}}]'
     heard = ["--deaf", "--counted", "--event", "typing_indicator"]
-    return ["fanout", *heard, "--body", body, "--warmup", "0.7", "--duration", str(seconds)]
+    return ["fanout", *heard, *TIMES, "--body", body, "--duration", str(seconds)]
 
 
 def message(crowd: Crowd, seconds: float, size: int = MESSAGE_BYTES) -> list[str]:
@@ -63,4 +64,4 @@ def message(crowd: Crowd, seconds: float, size: int = MESSAGE_BYTES) -> list[str
     place = f'"conversationId":"{crowd.conversation}"'
     body = f'["send_message",{{{place},"text":"%T","clientId":"bench-%R-%S"}}]'
     heard = ["--deaf", "--event", "new_message", "--ack", "--ok", "--payload", str(size)]
-    return ["fanout", *heard, "--body", body, "--warmup", "0.7", "--duration", str(seconds)]
+    return ["fanout", *heard, *TIMES, "--body", body, "--duration", str(seconds)]
