@@ -75,15 +75,15 @@ async def test_a_slot_that_moves_takes_its_shard_along(cluster: ValkeyCluster) -
         one.fanout.deliver(book.write(name, "before"))
         await eventually(lambda: ear.heard == ["before"])
 
-        await cluster.move(slot, target)
-        one.fanout.deliver(book.write(name, "while it moves"))
-
-        await eventually(lambda: ear.heard == ["before", "while it moves"], 15)
-
         async def is_there() -> bool:
             return (await target.ask("PUBSUB", "SHARDNUMSUB", NAMES.shard(shard_of(name))))[1] == 1
 
+        await cluster.move(slot, target)
         await eventually(is_there, 15)
+        await eventually(lambda: other.bus.is_at_rest, 15)
+        one.fanout.deliver(book.write(name, "by who has not noticed"))
+
+        await eventually(lambda: ear.heard == ["before", "by who has not noticed"], 15)
         one.fanout.deliver(book.write(name, "after"))
         await eventually(lambda: ear.heard[-1] == "after", 15)
         await eventually(lambda: one.bus.is_up and other.bus.is_up, 15)

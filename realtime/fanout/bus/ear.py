@@ -11,7 +11,7 @@ import structlog
 
 from realtime.fanout.bus.shards import Names
 from realtime.fanout.bus.verbs import Verbs
-from realtime.fanout.bus.wire import Wire, pack
+from realtime.fanout.bus.wire import Wire
 
 log = structlog.get_logger(__name__)
 
@@ -81,8 +81,8 @@ class Ear:
             return
         for shard in sorted(self._wanted - self._asked - self._hearing):
             self._asked.add(shard)
-            command = pack(self._verbs.subscribe, self._names.shard(shard))
-            self._wire.post(command, partial(self._answered, self._wire, shard), subscription=True)
+            answer = partial(self._answered, self._wire, shard)
+            self._wire.subscribe(answer, self._verbs.subscribe, self._names.shard(shard))
 
     def give_up(self, shards: Iterable[int]) -> None:
         """Hear these no longer."""
@@ -91,8 +91,7 @@ class Ear:
             if self._wire is not None and (shard in self._asked or shard in self._hearing):
                 self._asked.discard(shard)
                 self._hearing.discard(shard)
-                command = pack(self._verbs.unsubscribe, self._names.shard(shard))
-                self._wire.post(command, _ignore, subscription=True)
+                self._wire.subscribe(_ignore, self._verbs.unsubscribe, self._names.shard(shard))
         self._hub.changed()
 
     def taken(self, shard: int) -> None:
@@ -134,7 +133,7 @@ class Canary:
         self._wire, self._channel = wire, channel
         self._songs.clear()
         self._unheard, self.has_been_heard = 0, False
-        wire.post(pack(self._verbs.subscribe, channel), self._answered, subscription=True)
+        wire.subscribe(self._answered, self._verbs.subscribe, channel)
         self._sing()
 
     def close(self) -> None:
@@ -161,7 +160,7 @@ class Canary:
             return
         self._unheard += 1
         self._songs.append(secrets.token_bytes(16))
-        self._wire.post(pack(self._verbs.publish, self._channel, self._songs[-1]), self._answered)
+        self._wire.post(self._answered, self._verbs.publish, self._channel, self._songs[-1])
         self._timer = asyncio.get_running_loop().call_later(BEAT, self._sing)
 
     def _answered(self, answer: Any) -> None:

@@ -94,6 +94,7 @@ class Link:
         """Speak on `shards`, which live here, and hear those of them that are wanted."""
         self._ear.give_up(self._mouth.shards - shards)
         self._mouth.shards = frozenset(shards)
+        self._mouth.poke()  # a shard that has just moved here may owe a word
         self._ear.want(wanted & shards)
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._keep())

@@ -15,10 +15,12 @@ from common.redis_url import Login
 
 _NOTHING = object()
 _MESSAGES = frozenset((b"message", b"smessage"))
-_CONFIRMATIONS = frozenset((b"subscribe", b"unsubscribe", b"ssubscribe", b"sunsubscribe"))
+_ENDINGS = frozenset((b"unsubscribe", b"sunsubscribe"))
 
 Answer = Callable[[Any], None]
 """Told what a command was answered: a value, or the exception that stands for an error."""
+Confirmation = tuple[bytes, bytes]
+"""The push that answers a subscription: its kind and its channel. The server also ends some by itself."""
 
 
 class Refused(Exception):
@@ -46,18 +48,23 @@ class Wire(asyncio.Protocol):
         self._listener = listener
         self._transport: asyncio.Transport | None = None
         self._reader = hiredis.Reader(notEnoughData=_NOTHING)
-        self._asked: deque[tuple[Answer, bool]] = deque()
+        self._asked: deque[tuple[Answer, Confirmation | None]] = deque()
 
     # -- speaking
 
-    def post(self, command: bytes, answer: Answer, *, subscription: bool = False) -> None:
-        """Send a packed command; `answer` is told sooner or later."""
-        self._asked.append((answer, subscription))
-        self._write(command)
+    def post(self, answer: Answer, *parts: bytes | str) -> None:
+        """Send a command; `answer` is told sooner or later."""
+        self._asked.append((answer, None))
+        self._write(pack(*parts))
+
+    def subscribe(self, answer: Answer, verb: str, channel: bytes) -> None:
+        """Send a command that is confirmed by a push, to `answer`."""
+        self._asked.append((answer, (verb.lower().encode(), channel)))
+        self._write(pack(verb, channel))
 
     def post_all(self, commands: list[bytes], answers: list[Answer]) -> None:
         """Send several commands by one write."""
-        self._asked.extend((answer, False) for answer in answers)
+        self._asked.extend((answer, None) for answer in answers)
         self._write(b"".join(commands))
 
     def _write(self, data: bytes) -> None:
@@ -74,7 +81,7 @@ class Wire(asyncio.Protocol):
             if not answered.done():
                 answered.set_result(value)
 
-        self.post(pack(*parts), settle)
+        self.post(settle, *parts)
         value = await answered
         if isinstance(value, Exception):
             raise Refused(str(value)) from value
@@ -113,11 +120,10 @@ class Wire(asyncio.Protocol):
         if kind in _MESSAGES:
             if self._listener is not None:
                 self._listener.heard(push[1], push[2])
-        elif kind in _CONFIRMATIONS:
-            if self._asked and self._asked[0][1]:
-                self._asked.popleft()[0](push)
-            elif self._listener is not None:
-                self._listener.unsubscribed(push[1])
+        elif self._asked and self._asked[0][1] == (kind, push[1]):
+            self._asked.popleft()[0](push)
+        elif kind in _ENDINGS and self._listener is not None:
+            self._listener.unsubscribed(push[1])
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
