@@ -1,16 +1,16 @@
 """What stays of presence when nobody is connected: when a person was last seen, and whether they hide."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar
 
 from beanie import Document
 from pydantic import Field
-from pymongo import UpdateOne
+from pymongo import InsertOne, UpdateMany
 from pymongo.errors import BulkWriteError, DuplicateKeyError
 
 from common.ids import Id
-from documents.rows import rows
+from documents.rows import Raw, rows
 from documents.streams import DUPLICATE
 
 
@@ -27,8 +27,9 @@ class Presence(Document):
 
     @classmethod
     async def of(cls, users: Sequence[Id]) -> "dict[Id, Presence]":
-        found = await cls.find({"_id": {"$in": list(users)}}).to_list()
-        return {presence.id: presence for presence in found}
+        """What is kept of these people."""
+        found = rows(cls).find({"_id": {"$in": list(users)}})
+        return {raw["_id"]: cls.model_construct(id=raw.pop("_id"), **raw) async for raw in found}
 
     @classmethod
     async def hide(cls, user: Id, at: datetime) -> bool:
@@ -48,17 +49,25 @@ class Presence(Document):
         return before["hidden_since"] if before else None
 
     @classmethod
-    async def saw(cls, users: Mapping[Id, datetime]) -> None:
-        """Move `last_seen` forward for those who do not hide."""
-        if not users:
-            return
-        changes = [
-            UpdateOne({"_id": user, "hidden_since": None}, {"$max": {"last_seen": at}}, upsert=True)
+    async def saw(cls, users: Mapping[Id, datetime], known: Collection[Id] = ()) -> None:
+        """Move `last_seen` forward for those who do not hide; `known` are those who have a row already."""
+        times: dict[datetime, list[Id]] = {}
+        for user, at in users.items():
+            times.setdefault(at, []).append(user)
+        changes: list[InsertOne[Raw] | UpdateMany] = [
+            InsertOne({"_id": user, "last_seen": at, "hidden_since": None})
             for user, at in users.items()
+            if user not in known
         ]
+        changes += [
+            UpdateMany({"_id": {"$in": some}, "hidden_since": None}, {"$max": {"last_seen": at}})
+            for at, some in times.items()
+        ]
+        if not changes:
+            return
         try:
             await rows(cls).bulk_write(changes, ordered=False)
-        except BulkWriteError as error:  # who hides is not matched, and is there already
+        except BulkWriteError as error:  # who has a row meanwhile is updated
             refused = (error.details or {}).get("writeErrors", ())
             if any(item.get("code") != DUPLICATE for item in refused):
                 raise

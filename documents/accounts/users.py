@@ -139,6 +139,12 @@ class User(Document):
         return {raw["_id"]: cls.model_validate(raw) async for raw in found}
 
     @classmethod
+    async def privacy_of(cls, ids: Iterable[Id]) -> dict[Id, Privacy]:
+        """Who the active people among `ids` are visible to."""
+        found = rows(cls).find({"_id": {"$in": list(ids)}, **_ACTIVE}, {"settings.privacy": 1})
+        return {raw["_id"]: raw["settings"]["privacy"] async for raw in found}
+
+    @classmethod
     async def caller(cls, user_id: Id) -> Caller | None:
         """What a request asks of its caller."""
         raw = await rows(cls).find_one({"_id": user_id}, _CALLER)

@@ -7,6 +7,7 @@ never changes.
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -180,7 +181,7 @@ class Gateway:
             self._admission.left(socket.address)
         elif session.is_open:
             session.is_open = False
-            log.info("socket_closed", session_id=session.id, reason=reason)
+            _note("socket_closed", session, reason=reason)
             self._forget(session)
             self._spawn(self._leave(session))
         if peer.work is not None and session is None:
@@ -230,7 +231,7 @@ class Gateway:
         self._admission.left(peer.socket.address)
         session.on_extend = self._watch_expiry
         self._watch_expiry(session)
-        log.info("socket_opened", session_id=session.id, user_id=session.user_id)
+        _note("socket_opened", session)
         peer.socket.write(connected_packet(session.id))
         if self._draining:
             session.send(draining_packet(self._spread_ms))
@@ -343,6 +344,12 @@ class Gateway:
         self.server.stop()
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=seconds)
+
+
+def _note(event: str, session: Session, **more: str) -> None:
+    """Log what happens to thousands of sockets a second, for who looks that closely."""
+    if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
+        log.debug(event, session_id=session.id, user_id=session.user_id, **more)
 
 
 def _known(table: CommandTable, name: str) -> str:

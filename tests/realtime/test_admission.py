@@ -131,7 +131,7 @@ async def test_a_turn_that_does_not_come_in_time_is_an_answer_too(
 
 def test_the_pace_follows_the_loop() -> None:
     pace = Pace()
-    for _ in range(50):
+    for _ in range(WIDEST):
         pace.learn(0.0, lag=0.0, is_busy=False)
     assert pace.width == WIDEST
     for _ in range(10):

@@ -14,17 +14,10 @@ Privacy = Literal["public", "friends", "private"]
 MAX_ASKED = 200
 
 
-class Person(Protocol):
-    """A person as presence needs to know them."""
-
-    @property
-    def privacy(self) -> Privacy: ...
-
-
 class People(Protocol):
     """Where people are looked up, and where it is noted that they hide."""
 
-    async def many(self, user_ids: Iterable[Id]) -> Mapping[Id, Person]: ...
+    async def privacy_of(self, user_ids: Iterable[Id]) -> Mapping[Id, Privacy]: ...
 
     async def set_invisible(self, user_id: Id, invisible: bool) -> None: ...
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from common.errors import NotFound
 from common.ids import Id
-from documents.accounts import User
+from documents.accounts import Privacy, User
 from realtime.features.accounts.schemas import handles
 
 
@@ -30,6 +30,10 @@ class People:
     async def exists(self, user_id: Id) -> bool:
         caller = await User.caller(user_id)
         return caller is not None and caller.standing == "active"
+
+    async def privacy_of(self, user_ids: Iterable[Id]) -> dict[Id, Privacy]:
+        """Who the active people among these are visible to."""
+        return await User.privacy_of(user_ids)
 
     async def many(self, user_ids: Iterable[Id]) -> dict[Id, User]:
         return await User.many(user_ids)

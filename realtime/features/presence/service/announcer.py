@@ -96,13 +96,15 @@ class Announcer:
 
     async def _say_now(self, batch: Sequence[News]) -> None:
         ids = [news.user_id for news in batch]
-        people, kept = await asyncio.gather(self._people.many(ids), Presence.of(ids))
+        people, kept = await asyncio.gather(self._people.privacy_of(ids), Presence.of(ids))
         true = [news for news in batch if self._is_true(news, kept.get(news.user_id))]
-        await Presence.saw({news.user_id: news.at for news in true if not news.hides})
+        here = now()  # who is there is there now, which is one time for all of them
+        seen = {news.user_id: here if news.is_online else news.at for news in true if not news.hides}
+        await Presence.saw(seen, known=kept)
         shown = [
             news
             for news in true
-            if (person := people.get(news.user_id)) is not None and rules.shows_presence(person.privacy)
+            if (privacy := people.get(news.user_id)) is not None and rules.shows_presence(privacy)
         ]
         audiences = await self._friends.audiences([news.user_id for news in shown])
         for news in shown:

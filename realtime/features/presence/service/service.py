@@ -118,10 +118,10 @@ class PresenceService:
         friends = await self._friends.friends_among(viewer, [user for user in wanted if user != viewer])
         kept, people, online = await asyncio.gather(
             Presence.of([viewer, *friends]),
-            self._people.many(friends),
+            self._people.privacy_of(friends),
             self._store.online([viewer, *friends]),
         )
-        shown = {user for user, person in people.items() if rules.shows_presence(person.privacy)} | {viewer}
+        shown = {user for user, privacy in people.items() if rules.shows_presence(privacy)} | {viewer}
         moment = now()
         states: list[PresenceStateOut] = []
         for user in wanted:
