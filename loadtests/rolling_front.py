@@ -92,7 +92,7 @@ async def _pump(source: asyncio.StreamReader, drain: asyncio.StreamWriter) -> No
         while piece := await source.read(PIECE):
             drain.write(piece)
             await drain.drain()
-    except OSError:
+    except (OSError, RuntimeError):  # uvloop has its own word for a transport that is gone
         drain.transport.abort()
     else:
         drain.close()
