@@ -41,7 +41,7 @@ PRIVATE_PARTS: dict[str, dict[type, set[str]]] = {
     },
     "realtime.gateway.handover": {web.RequestHandler: {"_message_tail", "_messages"}},
 }
-"""Module (or package) by module, every private attribute of theirs and the class on which it is looked for."""
+"""Module or package by name: every private attribute of theirs, and the class on which it is looked for."""
 
 
 @cache
@@ -121,7 +121,7 @@ def of_libraries(module: ModuleType) -> Iterator[tuple[type, type]]:
 
 
 def leaned_on(listed: str) -> set[str]:
-    """The private names that modules use and did not make, or made where a class of theirs had them before."""
+    """The private names that modules use and did not make, or made where a class of theirs had them."""
     inherited = {
         attribute
         for name in members(listed)
