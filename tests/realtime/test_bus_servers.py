@@ -74,6 +74,7 @@ async def test_a_slot_that_moves_takes_its_shard_along(cluster: ValkeyCluster) -
         await other.hears()
         one.fanout.deliver(book.write(name, "before"))
         await eventually(lambda: ear.heard == ["before"])
+        await eventually(lambda: one.bus.is_at_rest and other.bus.is_at_rest, 15)
 
         async def is_there() -> bool:
             return (await target.ask("PUBSUB", "SHARDNUMSUB", NAMES.shard(shard_of(name))))[1] == 1

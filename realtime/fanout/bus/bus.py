@@ -64,7 +64,7 @@ class RedisBus:
         self._at: list[Link | None] = [None] * SHARDS
         self._stale, self._idle, self._settled = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._is_stopped = False
+        self._is_looking, self._is_stopped = True, False
 
     @property
     def is_up(self) -> bool:
@@ -73,9 +73,9 @@ class RedisBus:
 
     @property
     def is_at_rest(self) -> bool:
-        """Whether nothing waits to be said and no stream is in doubt."""
+        """Whether nothing waits to be said, no stream is in doubt, and nobody looks for a server."""
         said = not len(self.outbox) and all(link.is_idle for link in self._links.values())
-        return said and self._healing.is_at_rest
+        return said and self._healing.is_at_rest and not self._is_looking
 
     async def start(self) -> None:
         """Begin to listen and to publish; a bus that is down now is tried again for ever."""
@@ -162,7 +162,9 @@ class RedisBus:
                 log.warning("bus_servers_unknown", error=type(trouble).__name__)
             if self._is_whole():
                 pause = FIRST_PAUSE
+                self._is_looking = False
                 await self._stale.wait()
+                self._is_looking = True
             await asyncio.sleep(pause)
             pause = min(pause * 2, MAX_PAUSE)
 
