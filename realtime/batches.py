@@ -1,7 +1,8 @@
 """Questions that are asked together go to the database as one.
 
 When many people connect at once, each needs the same few things read. Asked one by one that is most of what a
-connection costs; asked as one, next to nothing. While one question is on its way, the next ones gather.
+connection costs; asked as one, next to nothing. While one question is on its way, the next ones gather; in a
+crowd they gather a moment longer.
 """
 
 import asyncio
@@ -13,10 +14,12 @@ V = TypeVar("V")
 
 MOST = 500
 """Keys in one question."""
+PAUSE = 0.01
+"""Seconds between two questions while several ask together."""
 
 
 class Batch(Generic[K, V]):
-    """`get(key)` answers from a `load(keys)` that began after it was asked for; None is what `load` leaves out.
+    """`get(key)` answers from a `load(keys)` that began after it was asked; None is what `load` leaves out.
 
     One load is under way at a time. An error is that of everybody who asked with it.
     """
@@ -28,15 +31,16 @@ class Batch(Generic[K, V]):
 
     async def get(self, key: K) -> V | None:
         """What the database says about `key` now."""
-        return await self._ask(key)
+        return await self.ask(key)
 
     async def get_many(self, keys: Iterable[K]) -> dict[K, V]:
         """The same of many keys: those that have an answer."""
         asked = list(dict.fromkeys(keys))
-        answers = await asyncio.gather(*map(self._ask, asked))
+        answers = await asyncio.gather(*map(self.ask, asked))
         return {key: value for key, value in zip(asked, answers, strict=True) if value is not None}
 
-    def _ask(self, key: K) -> "asyncio.Future[V | None]":
+    def ask(self, key: K) -> "asyncio.Future[V | None]":
+        """The same, to be awaited later: the question is under way from now on."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[V | None] = loop.create_future()
         self._asked.setdefault(key, []).append(answer)
@@ -50,6 +54,8 @@ class Batch(Generic[K, V]):
             while self._asked:
                 keys = list(self._asked)[: self._most]
                 await self._answer({key: self._asked.pop(key) for key in keys})
+                if len(keys) > 1:
+                    await asyncio.sleep(PAUSE)
         finally:
             self._worker = None
 

@@ -1,7 +1,5 @@
 """What a session hears from its beginning: its person's log and conversations."""
 
-import asyncio
-
 from common.ids import Id
 from realtime import channels
 from realtime.fanout import LocalFanout
@@ -21,13 +19,16 @@ class Listening:
     async def opened(self, session: Session) -> None:
         """Join the log first: a conversation that begins meanwhile is joined through it."""
         self._local.join(session, channels.user(session.user_id))
-        heads = await asyncio.gather(
-            self._updates.head(session.user_id), self._conversations.channels_of(session.user_id)
-        )
-        self._local.join(session, channels.user(session.user_id), heads[0])
-        for channel, seq in heads[1]:
+        head = self._updates.ask_head(session.user_id)
+        try:
+            mine = await self._conversations.channels_of(session.user_id)
+        except BaseException:
+            head.cancel()
+            raise
+        self._local.join(session, channels.user(session.user_id), await head or 0)
+        for channel, seq in mine:
             self._local.join(session, channel, seq)
-        await self._leave_gone(session, {channels.key(channel) for channel, _ in heads[1]})
+        await self._leave_gone(session, {channels.key(channel) for channel, _ in mine})
         await self._local.settle()
 
     async def _leave_gone(self, session: Session, joined: set[Id]) -> None:

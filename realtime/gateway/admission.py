@@ -26,7 +26,7 @@ LEAST_ROOM = 16
 TICK = 0.05
 PROMPT, LATE = 0.05, 0.2
 """How late the event loop may be for more to have their turn at once, and how late before fewer have."""
-WIDEST, NARROWEST = 64, 4
+WIDEST, NARROWEST = 128, 4
 FIRST_RATE = 200.0
 """Turns a second, until it is known better."""
 LEARNING = 0.02

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, TypeVar
+
+from realtime.batches import Batch
 
 V = TypeVar("V")
 
@@ -13,27 +15,35 @@ MOST = 20_000
 
 
 class Briefly(Generic[V]):
-    """Remembers what `load` answered; `forget` holds at once, also for an answer that is on its way."""
+    """Remembers what `load` answered; `forget` holds at once, also for an answer that is on its way.
+
+    Those who ask together are answered by one load; None is what it leaves out.
+    """
 
     def __init__(
-        self, load: Callable[[str], Awaitable[V]], *, seconds: float = SECONDS, most: int = MOST
+        self,
+        load: Callable[[list[str]], Awaitable[Mapping[str, V]]],
+        *,
+        seconds: float = SECONDS,
+        most: int = MOST,
     ) -> None:
         self._load, self._seconds, self._most = load, seconds, most
-        self._known: OrderedDict[str, tuple[float, V]] = OrderedDict()
+        self._known: OrderedDict[str, tuple[float, V | None]] = OrderedDict()
+        self._batch: Batch[str, V] = Batch(self._loaded)
         self._forgotten = 0
 
-    async def get(self, key: str) -> V:
+    async def get(self, key: str) -> V | None:
         """What the database says about `key`, or said at most a second ago."""
-        now = asyncio.get_running_loop().time()
-        known = self._known.get(key)
-        if known is not None and known[0] > now:
-            return known[1]
-        forgotten = self._forgotten
-        answer = await self._load(key)
-        if forgotten == self._forgotten:
-            self._known[key] = (now + self._seconds, answer)
-            self._known.move_to_end(key)
-            self._trim(now)
+        return await self.ask(key)
+
+    def ask(self, key: str) -> "asyncio.Future[V | None]":
+        """The same, to be awaited later."""
+        loop = asyncio.get_running_loop()
+        until, value = self._known.get(key, (0.0, None))
+        if until <= loop.time():
+            return self._batch.ask(key)
+        answer: asyncio.Future[V | None] = loop.create_future()
+        answer.set_result(value)
         return answer
 
     def forget(self, key: str) -> None:
@@ -41,8 +51,19 @@ class Briefly(Generic[V]):
         self._known.pop(key, None)
         self._forgotten += 1
 
-    def _trim(self, now: float) -> None:
+    async def _loaded(self, keys: list[str]) -> Mapping[str, V]:
+        asked_at, forgotten = asyncio.get_running_loop().time(), self._forgotten
+        found = await self._load(keys)
+        if forgotten == self._forgotten:
+            for key in keys:
+                self._known[key] = (asked_at + self._seconds, found.get(key))
+                self._known.move_to_end(key)
+            self._trim()
+        return found
+
+    def _trim(self) -> None:
         """Drop what is too old, and the oldest when it is too many; those asked for last are at the end."""
+        now = asyncio.get_running_loop().time()
         while self._known:
             key, (until, _) = next(iter(self._known.items()))
             if until > now and len(self._known) <= self._most:

@@ -7,6 +7,7 @@ answer for a moment, and nothing but hashes is stored. Who shows a spent one lat
 import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import partial
 
 import structlog
 
@@ -27,7 +28,6 @@ from common.tokens import (
 )
 from documents.accounts import AdminAudit, LoginSession, SpentRefresh, User, Why
 from realtime import channels
-from realtime.batches import Batch
 from realtime.fanout import Fanout
 from realtime.features.accounts.rules.standing import AdminOnly, require_active
 from realtime.features.accounts.schemas.auth import Device, LoginOut, TokensOut
@@ -68,9 +68,8 @@ class Sessions:
     ) -> None:
         self._limits, self._tokens, self._succession = limits, tokens, succession
         self._fanout, self._activity = fanout, activity
-        self._logins = Briefly(self._login_state)
-        self._states = Batch(LoginSession.states_of)
-        self._people = Briefly(Batch(User.callers).get)
+        self._logins = Briefly(self._owners)
+        self._people = Briefly(User.callers)
         self._visits = Renewals()
 
     # -- what every request asks
@@ -78,10 +77,9 @@ class Sessions:
     async def authenticate(self, token: str) -> Identity:
         """Who an access token stands for now; raises `Unauthenticated`, or why they may not take part."""
         claims = self._tokens.read(token)
-        login, person = await asyncio.gather(
-            self._logins.get(claims.login_id), self._people.get(claims.user_id)
-        )
-        if login is None or login != claims.user_id or person is None:
+        asked = self._logins.ask(claims.login_id), self._people.ask(claims.user_id)
+        owner, person = await asyncio.gather(*asked)
+        if owner is None or owner != claims.user_id or person is None:
             raise SessionEnded
         require_active(person.standing)
         return Identity(claims.user_id, person.handle, claims.login_id, float(claims.expires_at))
@@ -92,16 +90,17 @@ class Sessions:
         if person is None or not person.is_admin:
             raise AdminOnly
 
-    async def _login_state(self, login_id: Id) -> Id | None:
-        """Whose living log-in this is; notes now and then that it is in use."""
-        state = await self._states.get(login_id)
-        at = now()
-        if state is None or state["revoked_at"] is not None or state["expires_at"] <= at:
-            return None
-        user_id: Id = state["user_id"]
-        if at - state["last_used_at"] > NOTED_EVERY:
-            self._visits.begin(login_id, lambda: self._note_use(login_id, user_id, at))
-        return user_id
+    async def _owners(self, login_ids: list[Id]) -> dict[Id, Id]:
+        """Whose those log-ins are that live; notes now and then that they are in use."""
+        states, at = await LoginSession.states_of(login_ids), now()
+        owners: dict[Id, Id] = {}
+        for login_id, state in states.items():
+            if state["revoked_at"] is not None or state["expires_at"] <= at:
+                continue
+            owners[login_id] = user_id = state["user_id"]
+            if at - state["last_used_at"] > NOTED_EVERY:
+                self._visits.begin(login_id, partial(self._note_use, login_id, user_id, at))
+        return owners
 
     async def _note_use(self, login_id: Id, user_id: Id, at: datetime) -> None:
         await LoginSession.used(login_id, at)
