@@ -11,6 +11,7 @@ from engineio import packet as engine_packets
 
 from common.settings import Settings
 from realtime.fanout import Packet
+from realtime.gateway.doorman import Handshake
 from realtime.gateway.http import Runner
 from realtime.gateway.transport import EngineSocket, Receiver, SocketServer
 from tests.clients import eventually
@@ -87,8 +88,15 @@ class EchoServer:
 
 
 @asynccontextmanager
-async def serve(sockets: SocketServer, requests: list[str]) -> AsyncIterator[str]:
-    """Serve `/socket.io/` at a free port as a node does; the address."""
+async def serve(sockets: SocketServer, requests: list[str], *, doorman: bool = True) -> AsyncIterator[str]:
+    """Serve `/socket.io/` at a free port as a node does; the address.
+
+    Without the doorman every upgrade is a request of aiohttp's, as it is for those of an unusual form.
+    """
+
+    def welcome(connection: asyncio.Transport, handshake: Handshake) -> bool:
+        sockets.open("127.0.0.1", connection, handshake)
+        return True
 
     async def handle(request: web.Request) -> web.StreamResponse:
         requests.append(f"{request.method} {request.query.get('sid', '')}")
@@ -96,7 +104,8 @@ async def serve(sockets: SocketServer, requests: list[str]) -> AsyncIterator[str
 
     app = web.Application()
     app.router.add_route("*", "/socket.io/", handle)
-    runner = Runner(app, access_log=None, handle_signals=False, shutdown_timeout=1.0)
+    welcomes = welcome if doorman else None
+    runner = Runner(app, welcomes, access_log=None, handle_signals=False, shutdown_timeout=1.0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
@@ -108,10 +117,10 @@ async def serve(sockets: SocketServer, requests: list[str]) -> AsyncIterator[str
 
 
 @asynccontextmanager
-async def serve_echo(settings: Settings) -> AsyncIterator[EchoServer]:
+async def serve_echo(settings: Settings, *, doorman: bool = True) -> AsyncIterator[EchoServer]:
     """Serve the echo."""
     echo = Echo()
     sockets = SocketServer(settings, echo)
     requests: list[str] = []
-    async with serve(sockets, requests) as url:
+    async with serve(sockets, requests, doorman=doorman) as url:
         yield EchoServer(url, echo, sockets, requests)

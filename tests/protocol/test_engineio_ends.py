@@ -144,11 +144,12 @@ async def test_a_client_that_does_not_poll_is_given_up(impatient: EchoServer) ->
     assert impatient.sockets.eio.sockets == {}
 
 
-async def test_a_client_that_polls_but_gives_no_pong_is_given_up(impatient: EchoServer) -> None:
-    async with Polling(impatient.url) as polling:
+async def test_a_client_that_polls_but_gives_no_pong_is_given_up() -> None:
+    settings = settings_for(timeouts={"ping_interval": 0.1, "ping_timeout": 0.7})
+    async with serve_echo(settings) as echo, Polling(echo.url) as polling:
         assert (await polling.poll()).body == "2"
         assert (await polling.poll()).status in {200, 400}
-        assert await is_over(impatient, polling) == "ping timeout"
+        assert await is_over(echo, polling) == "ping timeout"
 
 
 async def test_a_websocket_that_gives_no_pong_is_given_up(impatient: EchoServer) -> None:

@@ -5,11 +5,12 @@ the connection goes on. Whether the transport could carry it is the matter of te
 """
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from tests.clients import Person
+from tests.clients import Person, sign_up
 from tests.conftest import MakeSettings, Node, StartNode
 from tests.protocol.talk import CLOSED, Talker, Transport, on_every_transport
 
@@ -17,6 +18,14 @@ pytestmark = on_every_transport
 
 PLACEHOLDERS = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}'
 SYNC = '["sync",{}]'
+
+
+@pytest.fixture(scope="module")
+async def regular(plaza: Node) -> AsyncIterator[Person]:
+    """Somebody who connects in test after test."""
+    person = await sign_up(plaza.url, "regular")
+    yield person
+    await person.leave()
 
 
 async def hear_text(client: Talker) -> str:
@@ -65,35 +74,37 @@ async def test_who_was_refused_is_closed(plaza: Node, transport: Transport) -> N
         assert await client.hear() == CLOSED
 
 
-async def test_connecting_with_a_token(plaza: Node, ann: Person, transport: Transport) -> None:
+async def test_connecting_with_a_token(plaza: Node, regular: Person, transport: Transport) -> None:
     async with transport(plaza.url) as client:
-        assert await goes_on(await connected(client, ann))
+        assert await goes_on(await connected(client, regular))
 
 
 @pytest.mark.parametrize("connect", ["40/custom,", '40/custom,{"token":"abc"}', "40/random", "40/random,"])
 async def test_there_is_no_other_namespace(
-    plaza: Node, ann: Person, transport: Transport, connect: str
+    plaza: Node, regular: Person, transport: Transport, connect: str
 ) -> None:
     async with transport(plaza.url) as client:
         await client.say(connect)
         assert (await error_of(client))["code"] == "bad_namespace"
-        await connected(client, ann)
+        await connected(client, regular)
         await client.say(connect)
         assert (await error_of(client))["code"] == "bad_namespace"
         assert await goes_on(client)
 
 
-async def test_an_invalid_handshake_is_a_bad_packet(plaza: Node, ann: Person, transport: Transport) -> None:
+async def test_an_invalid_handshake_is_a_bad_packet(
+    plaza: Node, regular: Person, transport: Transport
+) -> None:
     async with transport(plaza.url) as client:
         await client.say("4abc")
         assert (await error_of(client))["code"] == "bad_packet"
-        assert await goes_on(await connected(client, ann))
+        assert await goes_on(await connected(client, regular))
 
 
 async def test_who_does_not_connect_in_time_is_closed(
     make_settings: MakeSettings, start_node: StartNode, transport: Transport
 ) -> None:
-    node = await start_node(make_settings(timeouts={"authenticate": 0.1}))
+    node = await start_node(make_settings(timeouts={"authenticate": 0.5}))
     async with transport(node.url) as client:
         assert await client.hear() == CLOSED
 
@@ -122,10 +133,10 @@ async def test_closing_the_connection_ends_the_session(
 
 
 async def test_leaving_a_namespace_that_is_none_changes_nothing(
-    plaza: Node, ann: Person, transport: Transport
+    plaza: Node, regular: Person, transport: Transport
 ) -> None:
     async with transport(plaza.url) as client:
-        await connected(client, ann)
+        await connected(client, regular)
         await client.say("41/custom,")
         assert (await error_of(client))["code"] == "bad_namespace"
         assert await goes_on(client)
@@ -151,10 +162,10 @@ async def test_leaving_a_namespace_that_is_none_changes_nothing(
     ],
 )
 async def test_what_is_no_command_gets_the_event_error(
-    plaza: Node, ann: Person, transport: Transport, packet: str, code: str
+    plaza: Node, regular: Person, transport: Transport, packet: str, code: str
 ) -> None:
     async with transport(plaza.url) as client:
-        await connected(client, ann)
+        await connected(client, regular)
         await client.say(packet)
         error = await error_of(client)
         assert (error["code"], error["success"]) == (code, False)
@@ -169,28 +180,30 @@ async def test_what_is_no_command_gets_the_event_error(
     ],
 )
 async def test_what_is_no_command_gets_its_ack(
-    plaza: Node, ann: Person, transport: Transport, packet: str, code: str
+    plaza: Node, regular: Person, transport: Transport, packet: str, code: str
 ) -> None:
     async with transport(plaza.url) as client:
-        await connected(client, ann)
+        await connected(client, regular)
         await client.say(packet)
         answer = json.loads((await hear_text(client)).removeprefix("43456"))
         assert (answer[0]["ok"], answer[0]["error"]["code"]) == (False, code)
         assert await goes_on(client)
 
 
-async def test_every_attachment_is_refused_on_its_own(plaza: Node, ann: Person, transport: Transport) -> None:
+async def test_every_attachment_is_refused_on_its_own(
+    plaza: Node, regular: Person, transport: Transport
+) -> None:
     async with transport(plaza.url) as client:
-        await connected(client, ann)
+        await connected(client, regular)
         await client.say(f'452-["message",{PLACEHOLDERS}]', b"\x01\x02\x03", b"\x04\x05\x06")
         codes = [(await error_of(client))["code"] for _ in range(3)]
         assert codes == ["binary_not_supported"] * 3
         assert await goes_on(client)
 
 
-async def test_a_command_gets_exactly_one_ack(plaza: Node, ann: Person, transport: Transport) -> None:
+async def test_a_command_gets_exactly_one_ack(plaza: Node, regular: Person, transport: Transport) -> None:
     async with transport(plaza.url) as client:
-        await connected(client, ann)
+        await connected(client, regular)
         await client.say(*[f"42{n}{SYNC}" for n in range(20)])
         heard = [await hear_text(client) for _ in range(20)]
         assert [packet.partition("[")[0] for packet in heard] == [f"43{n}" for n in range(20)]

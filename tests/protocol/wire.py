@@ -112,10 +112,13 @@ class Wire:
         query: str = NEW_SESSION,
         *,
         headers: Mapping[str, str | None] = NO_CHANGES,
+        ahead: bytes = b"",
         behind: bytes = b"",
         chop: int | None = None,
     ) -> None:
+        """`ahead` are complete requests on the same connection; `behind` is written with the upgrade."""
         self._url = urlsplit(url)
+        self._ahead = ahead
         self._chop = chop
         self._request = upgrade_request(self._url.netloc, query, headers) + behind
         self._loop = asyncio.get_running_loop()
@@ -129,7 +132,9 @@ class Wire:
         self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
         async with asyncio.timeout(WAIT):
             await self._loop.sock_connect(self._socket, (self._url.hostname, self._url.port))
-            await self.say(self._request, chop=self._chop)
+            await self.say(self._ahead, self._request, chop=self._chop)
+            for _ in range(self._ahead.count(b"\r\n\r\n")):
+                await self._skip_answer()
             self.head = (await self._until(b"\r\n\r\n")).decode()
         assert self.head.startswith("HTTP/1.1 101 "), self.head
         return self
@@ -188,6 +193,11 @@ class Wire:
         taken = bytes(self._heard[:size])
         del self._heard[:size]
         return taken
+
+    async def _skip_answer(self) -> None:
+        head = (await self._until(b"\r\n\r\n")).lower()
+        size = head.partition(b"content-length:")[2].partition(b"\r\n")[0]
+        await self._take(int(size))
 
     async def _until(self, mark: bytes) -> bytes:
         while mark not in self._heard:
