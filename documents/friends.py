@@ -105,21 +105,22 @@ class Friendship(Document):
         """Everyone this person is friends with."""
         where = {"pair": user, "state": "accepted"}
         found = rows(cls).find(where, {"pair": 1, "_id": 0})
-        return {one async for entry in found for one in entry["pair"] if one != user}
+        return {one for entry in await found.to_list() for one in entry["pair"] if one != user}
 
     @classmethod
     async def friends_among(cls, user: Id, others: Iterable[Id]) -> set[Id]:
         """Those of `others` whom this person is friends with."""
         where = {"_id": {"$in": [cls.id_of(user, other) for other in others]}, "state": "accepted"}
         found = rows(cls).find(where, {"pair": 1, "_id": 0})
-        return {one async for entry in found for one in entry["pair"] if one != user}
+        return {one for entry in await found.to_list() for one in entry["pair"] if one != user}
 
     @classmethod
     async def friends_of_each(cls, users: Collection[Id]) -> dict[Id, set[Id]]:
         """The friends of each of these people, in one query."""
         friends: dict[Id, set[Id]] = {user: set() for user in users}
         where = {"pair": {"$in": list(users)}, "state": "accepted"}
-        async for entry in rows(cls).find(where, {"pair": 1, "_id": 0}):
+        found = rows(cls).find(where, {"pair": 1, "_id": 0})
+        for entry in await found.to_list():
             one, other = entry["pair"]
             if one in friends:
                 friends[one].add(other)
@@ -200,7 +201,7 @@ class Block(Document):
         """Everyone who has blocked this person or was blocked by them."""
         where = {"$or": [{"blocker": viewer}, {"blocked": viewer}]}
         found = rows(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
-        return {one async for entry in found for one in entry.values() if one != viewer}
+        return {one for entry in await found.to_list() for one in entry.values() if one != viewer}
 
     @classmethod
     async def pairs_of_each(cls, users: Collection[Id]) -> set[tuple[Id, Id]]:
@@ -208,7 +209,7 @@ class Block(Document):
         part = {"$in": list(users)}
         where = {"$or": [{"blocker": part}, {"blocked": part}]}
         found = rows(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
-        return {(entry["blocker"], entry["blocked"]) async for entry in found}
+        return {(entry["blocker"], entry["blocked"]) for entry in await found.to_list()}
 
     @classmethod
     async def count_of(cls, blocker: Id) -> int:

@@ -29,7 +29,7 @@ class Presence(Document):
     async def of(cls, users: Sequence[Id]) -> "dict[Id, Presence]":
         """What is kept of these people."""
         found = rows(cls).find({"_id": {"$in": list(users)}})
-        return {raw["_id"]: cls.model_construct(id=raw.pop("_id"), **raw) async for raw in found}
+        return {raw["_id"]: cls.model_construct(id=raw.pop("_id"), **raw) for raw in await found.to_list()}
 
     @classmethod
     async def hide(cls, user: Id, at: datetime) -> bool:

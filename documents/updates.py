@@ -49,7 +49,7 @@ class Update(Document):
         """Those (person, key) pairs under which an entry is stored."""
         where = {"$or": [{"user": user, "key": key} for user, key in pairs]}
         found = rows(cls).find(where, {"user": 1, "key": 1, "_id": 0})
-        return [(entry["user"], entry["key"]) async for entry in found]
+        return [(entry["user"], entry["key"]) for entry in await found.to_list()]
 
     @classmethod
     async def head(cls, user: Id) -> int:
@@ -64,7 +64,8 @@ class Update(Document):
             {"$sort": {"user": 1, "pos": -1}},
             {"$group": {"_id": "$user", "pos": {"$first": "$pos"}}},
         ]
-        return {entry["_id"]: entry["pos"] async for entry in await rows(cls).aggregate(newest)}
+        found = await rows(cls).aggregate(newest)
+        return {entry["_id"]: entry["pos"] for entry in await found.to_list()}
 
     @classmethod
     async def after(cls, user: Id, pos: int, limit: int) -> list[Self]:

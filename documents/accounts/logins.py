@@ -62,7 +62,7 @@ class LoginSession(Document):
     async def states_of(cls, login_ids: Sequence[Id]) -> dict[Id, Raw]:
         """The same of many."""
         found = rows(cls).find({"_id": {"$in": list(login_ids)}}, _STATE)
-        return {raw["_id"]: raw async for raw in found}
+        return {raw["_id"]: raw for raw in await found.to_list()}
 
     @classmethod
     async def holding(cls, refresh_hash: str) -> "LoginSession | None":

@@ -136,13 +136,13 @@ class User(Document):
     async def many(cls, ids: Iterable[Id]) -> dict[Id, "User"]:
         """The active people among `ids`."""
         found = rows(cls).find({"_id": {"$in": list(ids)}, **_ACTIVE})
-        return {raw["_id"]: cls.model_validate(raw) async for raw in found}
+        return {raw["_id"]: cls.model_validate(raw) for raw in await found.to_list()}
 
     @classmethod
     async def privacy_of(cls, ids: Iterable[Id]) -> dict[Id, Privacy]:
         """Who the active people among `ids` are visible to."""
         found = rows(cls).find({"_id": {"$in": list(ids)}, **_ACTIVE}, {"settings.privacy": 1})
-        return {raw["_id"]: raw["settings"]["privacy"] async for raw in found}
+        return {raw["_id"]: raw["settings"]["privacy"] for raw in await found.to_list()}
 
     @classmethod
     async def caller(cls, user_id: Id) -> Caller | None:
@@ -154,7 +154,7 @@ class User(Document):
     async def callers(cls, user_ids: Sequence[Id]) -> dict[Id, Caller]:
         """The same of many."""
         found = rows(cls).find({"_id": {"$in": list(user_ids)}}, _CALLER)
-        return {raw["_id"]: _caller(raw) async for raw in found}
+        return {raw["_id"]: _caller(raw) for raw in await found.to_list()}
 
     @classmethod
     async def has_password(cls, user_id: Id, password_hash: str) -> bool:

@@ -155,7 +155,7 @@ class Conversation(Document):
                 {"$project": {"seq": "$last.seq"}},
             ]
         )
-        return {entry["_id"]: entry["seq"][0] if entry["seq"] else 0 async for entry in found}
+        return {entry["_id"]: entry["seq"][0] if entry["seq"] else 0 for entry in await found.to_list()}
 
 
 @dataclass(slots=True)

@@ -77,15 +77,14 @@ class Member(Document):
         """Those of `conversations` in which this person has a place."""
         where = {"user": user, "conversation": {"$in": list(conversations)}}
         found = rows(cls).find(where, {"conversation": 1, "_id": 0})
-        return [entry["conversation"] async for entry in found]
+        return [entry["conversation"] for entry in await found.to_list()]
 
     @classmethod
     async def places_of(cls, users: Sequence[Id]) -> dict[Id, list[Id]]:
         """The conversations in which each of these people has a place, in no order."""
         places: dict[Id, list[Id]] = {}
-        async for entry in rows(cls).find(
-            {"user": {"$in": list(users)}}, {"user": 1, "conversation": 1, "_id": 0}
-        ):
+        found = rows(cls).find({"user": {"$in": list(users)}}, {"user": 1, "conversation": 1, "_id": 0})
+        for entry in await found.to_list():
             places.setdefault(entry["user"], []).append(entry["conversation"])
         return places
 
@@ -109,7 +108,7 @@ class Member(Document):
     async def ids_of(cls, conversation: Id, limit: int | None = None) -> list[Id]:
         """Who is a member; at most `limit` of them, to know cheaply whether there are more than that."""
         found = rows(cls).find({"conversation": conversation}, {"user": 1, "_id": 0}).limit(limit or 0)
-        return [entry["user"] async for entry in found]
+        return [entry["user"] for entry in await found.to_list()]
 
     @classmethod
     async def list_of(cls, conversation: Id, limit: int) -> list[Self]:
