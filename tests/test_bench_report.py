@@ -135,3 +135,20 @@ def test_without_a_compiler_it_says_what_is_missing(monkeypatch: pytest.MonkeyPa
 
     with pytest.raises(BenchError, match="gcc"):
         generator.find_compiler()
+
+
+def test_goals_say_when_they_stand_on_runs_beside_busy_strangers() -> None:
+    clean = results_of({("echo", "plaza"): [(10, 3)], ("echo", "node"): [(12, 4)]})
+    busy = results_of({("echo", "plaza"): [(10, 3)], ("echo", "node"): [(12, 64)]})
+
+    assert "1.20 x | reached" in report.goals(clean)
+    assert "1.20 x ⚠ | reached" in report.goals(busy)
+
+
+def test_what_went_wrong_is_listed_with_where() -> None:
+    results = Results()
+    results.add("echo", "plaza", Sample({"us": 10.0}, 0, ("3 refused",)))
+    results.add("echo", "node", Sample({"us": 12.0}, 0))
+
+    assert "- echo, plaza: 3 refused" in report.faults(results)
+    assert results.faults("node") == []

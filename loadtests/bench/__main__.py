@@ -66,10 +66,10 @@ def run(given: argparse.Namespace) -> Results:
         cores.pin_generator()
     results = run_orderly(measure(cores, given))
     if given.connections:
-        print(f"\n{page.many(results, network)}")
+        print(f"\n{page.many(results, network)}\n\n{report.faults(results)}")
         page.write_many(results, network)
         return results
-    for part in (report.goals(results), report.figures(results), report.NOTE):
+    for part in (report.goals(results), report.figures(results), report.NOTE, report.faults(results)):
         print(f"\n{part}" if part else "")
     if not (given.quick or given.only or given.subjects or given.sizes != SIZES.split(",")):
         page.write(results, network, given.node, FULL.rounds)
@@ -95,8 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BenchError as trouble:
         print(trouble, file=sys.stderr)
         return 1
-    for fault in results.faults():
-        print(fault)
     return 1 if results.faults("plaza") else 0
 
 

@@ -47,7 +47,7 @@ class Load(BaseModel):
     delivered: int = 0
     gaps: int = 0
     dups: int = 0
-    slow_closed: int = 0
+    cut: int = 0
     load_idle_pct: float = 0.0
     other_cpu_pct: float = 0.0
     server_cpu_pct: float = 0.0

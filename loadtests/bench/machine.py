@@ -97,10 +97,9 @@ def describe() -> str:
     """The machine in one line, without its name."""
     names = re.findall(r"^model name\s*: (.*)$", _read("/proc/cpuinfo"), re.MULTILINE)
     memory = int((re.findall(r"^MemTotal:\s+(\d+)", _read("/proc/meminfo"), re.MULTILINE) or ["0"])[0])
-    cores = len(os.sched_getaffinity(0))
     kind = names[0] if names else platform.machine()
     kernel = re.match(r"[\d.]*\d", platform.release())
-    return f"{cores} x {kind}, {memory / 2**20:.0f} GiB, {platform.system()} {kernel[0] if kernel else ''}"
+    return f"{len(ALL)} x {kind}, {memory / 2**20:.0f} GiB, {platform.system()} {kernel[0] if kernel else ''}"
 
 
 def _read(path: str) -> str:

@@ -43,7 +43,7 @@ def write(results: Results, network: str, node: str, rounds: int) -> None:
     parts = [
         ABOUT,
         f"## Goals\n\n{report.goals(results)}",
-        f"## Figures\n\n{report.figures(results)}\n\n{report.NOTE}",
+        f"## Figures\n\n{report.figures(results)}\n\n{report.NOTE}\n\n{report.faults(results)}",
         f"## Conditions\n\n{conditions(network, node, rounds)}",
         "\n".join((MANY[0], _kept(), MANY[1])),
     ]

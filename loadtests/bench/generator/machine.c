@@ -1,6 +1,7 @@
 /* What /proc says of processes and of this machine. */
 #include "sioload.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,6 +45,22 @@ long kb_of(const pids_t *p, const char *file, const char *key)
     for (int i = 0; i < p->count; i++) {
         snprintf(path, sizeof path, "/proc/%d/%s", p->pid[i], file);
         s += status_kb(path, key);
+    }
+    return s;
+}
+
+/* Open descriptors: a server that cuts a slow reader off has one less, whatever the reader sees of it. */
+long descriptors_of(const pids_t *p)
+{
+    char path[64];
+    long s = 0;
+    for (int i = 0; i < p->count; i++) {
+        snprintf(path, sizeof path, "/proc/%d/fd", p->pid[i]);
+        DIR *d = opendir(path);
+        while (d && readdir(d))
+            s++;
+        if (d)
+            closedir(d);
     }
     return s;
 }

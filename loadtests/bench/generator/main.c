@@ -34,7 +34,7 @@ typedef struct {
 } used_t;
 
 typedef struct {
-    long rss_peak;
+    long rss_peak, cut;
     bool measured;
     used_t start, joined, from, to;
 } run_t;
@@ -117,6 +117,7 @@ static void wait_for_deliveries(void)
 static void measure(run_t *r)
 {
     bool idles = C.mode == M_CONNECT;
+    long descriptors = descriptors_of(&C.server);
     PUT(S->phase, P_SETTLE);
     nap(C.settle);
     if (!idles) {
@@ -132,6 +133,7 @@ static void measure(run_t *r)
     if (C.mode == M_FANOUT)
         wait_for_deliveries();
     r->rss_peak = kb_of(&C.server, "status", "VmHWM:");
+    r->cut = descriptors - descriptors_of(&C.server);
 }
 
 static double share_of_others(const used_t *from, const used_t *to)
@@ -167,10 +169,9 @@ static void say_traffic(double elapsed)
            (double)lat.max / 1e3, lat.count ? (double)lat.sum / (double)lat.count / 1e3 : 0.0);
     if (C.mode == M_FANOUT)
         printf(",\"published_per_s\":%.1f,\"published\":%llu,\"expected\":%llu,\"delivered\":%llu,\"gaps\":%llu"
-               ",\"dups\":%llu,\"slow_closed\":%llu",
+               ",\"dups\":%llu",
                (double)SUM(published_measured) / elapsed, ULL(published),
-               (unsigned long long)(SUM(published) * receivers()), ULL(delivered), ULL(gaps), ULL(dups),
-               ULL(slow_closed));
+               (unsigned long long)(SUM(published) * receivers()), ULL(delivered), ULL(gaps), ULL(dups));
 }
 
 static void say_machine(const run_t *r, double elapsed)
@@ -184,6 +185,7 @@ static void say_machine(const run_t *r, double elapsed)
            (r->to.stolen - r->from.stolen) / elapsed * 100, share_of_others(&r->from, &r->to));
     printf(",\"server_cpu_pct\":%.1f,\"server_cpu_us_per_op\":%.3f,\"friend_cpu_us_per_op\":%.3f,\"server_cpu_s\":%.3f",
            server / elapsed * 100, server * per_op, friends * per_op, r->to.server);
+    printf(",\"cut\":%ld", r->cut);
     printf(",\"rss_start_kb\":%ld,\"rss_joined_kb\":%ld,\"rss_end_kb\":%ld,\"rss_peak_kb\":%ld", r->start.rss,
            r->joined.rss, r->to.rss, r->rss_peak);
     if (joined > 0)

@@ -146,6 +146,7 @@ void worker_main(int index) __attribute__((noreturn));
 double cpu_of(const pids_t *p);
 double cpu_seconds(int pid);
 long kb_of(const pids_t *p, const char *file, const char *key);
+long descriptors_of(const pids_t *p);
 long available_kb(void);
 double machine_seconds(double *busy);
 

@@ -34,7 +34,7 @@ def _grown(load: Load) -> Sample:
     values = {
         "mb": (load.rss_peak_kb - load.rss_joined_kb) / 1024,
         **latencies(load),
-        "cut": float(load.slow_closed),
+        "cut": float(max(0, load.cut)),
         "us": load.server_cpu_us_per_op,
     }
     return Sample(values, load.other_cpu_pct, tuple(load.faults()))
