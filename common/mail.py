@@ -37,6 +37,9 @@ def mailer_for(settings: Settings) -> Mailer:
     return MaildirMailer(settings.data_dir / "mail", settings.smtp.sender)
 
 
+_MAILDIR = ("tmp", "new", "cur")
+
+
 class SmtpMailer:
     """Hands letters to a mail server within a deadline."""
 
@@ -66,7 +69,8 @@ class MaildirMailer:
         await asyncio.to_thread(self._keep, letter(mail, self._sender))
 
     def _keep(self, message: EmailMessage) -> None:
-        for part in ("tmp", "new", "cur"):  # two first letters may arrive at once; Maildir(create=True) cannot take that
+        # Two first letters may arrive at once, which `Maildir(create=True)` cannot take.
+        for part in _MAILDIR:
             (self._folder / part).mkdir(parents=True, exist_ok=True)
         mailbox.Maildir(self._folder, create=False).add(message)
 

@@ -80,6 +80,19 @@ class Smtp(_Group):
     sender: str = "Plaza <no-reply@localhost>"
 
 
+class Tls(_Group):
+    """TLS in the process itself, where no front ends it: PEM files, the certificate with its chain."""
+
+    certificate: Path | None = None
+    key: Path | None = None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> "Tls":
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("TLS needs both a certificate and a key")
+        return self
+
+
 class Streams(_Group):
     """How much of a stream one answer carries and how much is kept."""
 
@@ -127,6 +140,7 @@ class Settings(BaseSettings):
     timeouts: Timeouts = Timeouts()
     accounts: Accounts = Accounts()
     smtp: Smtp = Smtp()
+    tls: Tls = Tls()
     streams: Streams = Streams()
 
     @model_validator(mode="before")

@@ -5,6 +5,7 @@ import contextlib
 import gc
 import resource
 import signal
+import ssl
 from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol
 
@@ -89,7 +90,12 @@ class Server:
         await self._runner.setup()
         # Workers share one port: each listens for itself, and the kernel chooses.
         self._site = web.TCPSite(
-            self._runner, host, port, backlog=4096, reuse_port=True if self._handover is not None else None
+            self._runner,
+            host,
+            port,
+            backlog=4096,
+            reuse_port=True if self._handover is not None else None,
+            ssl_context=_tls_of(self._services.settings),
         )
         await self._site.start()
         self.port = self._runner.addresses[0][1]
@@ -138,6 +144,15 @@ async def serve(
         if reason == signal.SIGTERM.name:
             await server.drain()
         await server.stop()
+
+
+def _tls_of(settings: Settings) -> ssl.SSLContext | None:
+    tls = settings.tls
+    if tls.certificate is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(tls.certificate, tls.key)
+    return context
 
 
 def run(main: Awaitable[None]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import ssl
 from typing import Any, Self
 
 import aiohttp
@@ -12,16 +13,23 @@ WAIT = 5.0
 class RawSocket:
     """A WebSocket to `/socket.io/` that sends and reads packets as text."""
 
-    def __init__(self, url: str, headers: dict[str, str] | None = None, query: str = "") -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: dict[str, str] | None = None,
+        query: str = "",
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._url = f"{url}/socket.io/?EIO=4&transport=websocket{query}"
         self._headers = headers or {}
         self._http = aiohttp.ClientSession()
+        self._tls = tls or True
         self.ws: aiohttp.ClientWebSocketResponse
 
     async def __aenter__(self) -> Self:
         try:
             self.ws = await self._http.ws_connect(
-                self._url, headers=self._headers, compress=15, max_msg_size=0
+                self._url, headers=self._headers, compress=15, max_msg_size=0, ssl=self._tls
             )
         except BaseException:
             await self._http.close()
