@@ -266,6 +266,8 @@ async def test_the_doorman_takes_the_usual_handshake_and_nothing_else() -> None:
         pytest.param(b"Host:", b"Transfer-Encoding: chunked\r\nHost:", id="chunks"),
         pytest.param(b"Host:", b"Upgrade: h2c\r\nHost:", id="two upgrades"),
         pytest.param(b"Host:", b"Sec-WebSocket-Version: 13\r\nHost:", id="a version twice"),
+        pytest.param(b"Host:", b"Host: elsewhere\r\nHost:", id="two hosts"),
+        pytest.param(b"Sec-WebSocket-Key:", b"Sec-WebSocket-Key: x\r\nSec-WebSocket-Key:", id="two keys"),
         pytest.param(b"Host:", b": x\r\nHost:", id="a header without a name"),
         pytest.param(b"Host:", b"rubbish\r\nHost:", id="a line that is no header"),
         pytest.param(b"Host:", b"X: " + b"x" * 9000 + b"\r\nHost:", id="a very long header"),
