@@ -3,6 +3,7 @@
 import asyncio
 import json
 import ssl
+from socket import SO_RCVBUF, SOL_SOCKET
 from typing import Any, Self
 
 import aiohttp
@@ -77,10 +78,11 @@ class RawSocket:
         connection.transport.write(data)
 
     def stop_reading(self) -> None:
-        """Stall: the kernel's buffer fills, then the server's."""
+        """Stall: the kernel's buffer, made small, fills, then the server's."""
         connection = self.ws._response.connection
         assert connection is not None
         assert connection.transport is not None
+        connection.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
         connection.transport.pause_reading()
 
     async def closed(self, seconds: float = WAIT) -> int | None:

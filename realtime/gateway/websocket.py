@@ -217,8 +217,8 @@ class WebSocket(asyncio.Protocol):
 def _direct_descriptor(transport: asyncio.Transport) -> int:
     """The descriptor that takes plain bytes, or -1 where something (TLS) stands in between."""
     raw = transport.get_extra_info("socket")
-    if raw is None or transport.get_extra_info("ssl_object") is not None:
+    if raw is None:
         return -1
     if raw.family in (sockets.AF_INET, sockets.AF_INET6):
         raw.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, "TCP_NOTSENT_LOWAT", 25), UNSENT_BYTES)
-    return raw.fileno()
+    return raw.fileno() if transport.get_extra_info("ssl_object") is None else -1
