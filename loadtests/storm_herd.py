@@ -22,8 +22,10 @@ Manners = Literal["good", "stock", "rude"]
 
 COUNT_EVERY = 0.1
 GATHERED_AT_ONCE = 200
-AVOIDED_FOR = 5.0
+AVOIDED_FOR = 60.0
 SHOWN = 5
+NOBODY_THERE = 0.0
+"""What a front does when a process does not accept a connection: try another one."""
 
 
 class Herding(BaseModel):
@@ -121,7 +123,7 @@ class Guest:
             lane, asked = await self._connect(self._herd.some_url())
             if lane is not None:
                 return lane
-            failures += 1
+            failures += asked != NOBODY_THERE
             await asyncio.sleep(next_pause(self._herd, failures, asked))
 
     async def _connect(self, url: str) -> tuple[Lane | None, float | None]:
@@ -139,6 +141,7 @@ class Guest:
             count.failed += 1
             if isinstance(error, ConnectionRefusedError):
                 self._herd.avoid(url)
+                return None, NOBODY_THERE
             return None, None
         count.connected += 1
         return lane, None
