@@ -152,3 +152,4 @@ def test_what_went_wrong_is_listed_with_where() -> None:
 
     assert "- echo, plaza: 3 refused" in report.faults(results)
     assert results.faults("node") == []
+    assert "1.20 x | **void**" in report.goals(results)

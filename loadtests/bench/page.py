@@ -85,7 +85,10 @@ def many(results: Results, network: str) -> str:
         for title, value in found
         if value is not None
     ]
-    where = f"{machine.describe()}; {network}. A group of 5,000 with 20 devices each, one Redis between all."
+    where = f"{machine.describe()}; {network}. One group of 5,000 with 20 devices each, one Redis."
+    where += (
+        "\n`PLAZA_LIMITS__SOCKETS_PER_USER` is as large as that needs; servers and generator share all cores."
+    )
     return "\n".join(("## Many connections", "", where, "", "| | |", "| --- | --- |", *lines))
 
 

@@ -41,8 +41,14 @@ class Aim:
             self.what,
             f"{sign} {self.bound:g}{self.unit}",
             f"{_number(self.found, 2)}{self.unit}{doubt}",
-            "reached" if self.reached else "**missed**",
+            self._verdict(results),
         )
+
+    def _verdict(self, results: Results) -> str:
+        """A figure of runs that lost something proves nothing."""
+        if any(results.went_wrong(*runs) for runs in self.proof):
+            return "**void**, see what went wrong"
+        return "reached" if self.reached else "**missed**"
 
 
 def aims(results: Results) -> list[Aim]:

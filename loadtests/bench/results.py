@@ -86,6 +86,10 @@ class Results:
         shares = [sample.foreign for sample in samples]
         return (median(shares) if shares else 0.0, not any(sample.is_clean for sample in samples))
 
+    def went_wrong(self, row: str, subject: Name) -> bool:
+        """Whether something was lost or refused in a run of it."""
+        return any(sample.faults for sample in self.samples.get((row, subject), []))
+
     def faults(self, of: Name | None = None) -> list[str]:
         """Everything that went wrong (of one subject), each once, with where."""
         said = [
