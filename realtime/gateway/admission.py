@@ -10,8 +10,7 @@ import asyncio
 import random
 import time
 from collections import Counter, deque
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 
 from common import metrics
 from common.addresses import network_of
@@ -98,16 +97,12 @@ class Admission:
 
     # -- the waiting room
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncGenerator[None]:
-        """Wait until it is one's turn, first come first served, and have it; raises `Overloaded`."""
-        await self._wait()
-        try:
-            yield
-        finally:
-            self._done()
+    def turn(self) -> "Turn":
+        """`async with` it: wait until it is one's turn, first come first served; raises `Overloaded`."""
+        return Turn(self)
 
-    async def _wait(self) -> None:
+    async def begin(self) -> None:
+        """Wait for a turn, and have it; `done` must follow."""
         if self._running < self._pace.width and not self._waiting:
             self._running += 1
             return
@@ -121,13 +116,14 @@ class Admission:
             if called.cancelled():
                 self._waiting -= 1
             else:  # it was called in the moment in which it gave up
-                self._done()
+                self.done()
             if isinstance(error, TimeoutError):
                 metrics.turned_away.labels("late").inc()
                 raise Overloaded(retry_after=SOONEST) from None
             raise
 
-    def _done(self) -> None:
+    def done(self) -> None:
+        """The turn is over: call the next one."""
         self._running -= 1
         self._pace.served += 1
         self._call()
@@ -157,6 +153,21 @@ class Admission:
         else:
             self._fresh = 0.0
             self._pace.rest()
+
+
+class Turn:
+    """One newcomer's turn."""
+
+    __slots__ = ("_admission",)
+
+    def __init__(self, admission: Admission) -> None:
+        self._admission = admission
+
+    async def __aenter__(self) -> None:
+        await self._admission.begin()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._admission.done()
 
 
 class Pace:

@@ -34,7 +34,7 @@ def packet_frame(pkt: engine_packets.Packet) -> bytes:
 
 def connected_packet(sid: str) -> Packet:
     """Socket.IO's answer to CONNECT."""
-    return Packet(cast("str", socket_packets.Packet(socket_packets.CONNECT, {"sid": sid}).encode()))
+    return Packet(f'{socket_packets.CONNECT}{{"sid":"{sid}"}}')
 
 
 def refused_packet(data: dict[str, Any]) -> Packet:
