@@ -24,6 +24,7 @@ from loadtests.report import table
 from loadtests.server import Redis, run_orderly
 from realtime.fanout import Delivery, Fanout, LocalFanout, Packet
 from realtime.fanout.bus import BusKey, RedisBus
+from realtime.fanout.outgoing import NOWHERE
 
 COUNT, WARM = 60_000, 2_000
 RATES = (0, 20_000, 2_000)
@@ -44,7 +45,7 @@ class Counting:
     def __init__(self, expected: int) -> None:
         self.id, self.user_id = "one", "someone"
         self.channels: set[str] = set()
-        self.socket, self.descriptor = self, -1
+        self.socket, self.direct = self, NOWHERE
         self.count = self.strays = 0
         self._last = -1
         self._expected = expected

@@ -1,11 +1,11 @@
 """Writing to sockets: what one tick of the event loop has to say is joined and written once per channel.
 
-A packet's frame is the same for every reader. Most readers take it at once, so it goes to their descriptors
-in one loop that runs in C; only those who are behind, or who poll, are asked one by one.
+A packet's frame is the same for every reader. Most readers take it at once, so it goes to their sockets in
+one loop that runs in C; only those who are behind, or who poll, are asked one by one.
 """
 
 import asyncio
-import os
+import socket as sockets
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import repeat
 from typing import Protocol
@@ -18,16 +18,21 @@ JOINED_BYTES = 65_536
 """Frames are joined up to about this size; one write takes no more from a quiet reader's kernel anyway."""
 
 
+NOWHERE = sockets.socket()
+"""A closed socket: writing to it fails at once."""
+NOWHERE.close()
+
+
 class Outlet(Protocol):
     """Where the packets for one connection go."""
 
-    descriptor: int
-    """Open for direct writes of whole frames, or -1."""
+    direct: sockets.socket
+    """Takes whole frames directly, or is `NOWHERE`."""
 
     def write(self, packet: Packet, *, ephemeral: bool = False) -> None: ...
 
     def finish(self, frame: bytes, written: int) -> None:
-        """The descriptor took `written` bytes of `frame`; below 0 it broke. The rest is the outlet's."""
+        """`direct` took `written` bytes of `frame`; below 0 it broke. The rest is the outlet's."""
         ...
 
 
@@ -151,13 +156,13 @@ def _write(readers: Sequence[Connection], deliveries: Sequence[Delivery]) -> Non
     frames = [delivery.packet.frame for delivery in deliveries if delivery.packet is not None]
     frame = frames[0] if len(frames) == 1 else b"".join(frames)
     size = len(frame)
-    taken = write_all([reader.socket.descriptor for reader in readers], frame)
+    taken = send_all([reader.socket.direct for reader in readers], frame)
     if taken.count(size) == len(readers):
         return
     for reader, written in zip(readers, taken, strict=True):
         if written == size:
             continue
-        if reader.socket.descriptor >= 0:
+        if reader.socket.direct is not NOWHERE:
             reader.socket.finish(frame, written)
         else:
             for delivery in deliveries:
@@ -165,13 +170,13 @@ def _write(readers: Sequence[Connection], deliveries: Sequence[Delivery]) -> Non
                     reader.socket.write(delivery.packet, ephemeral=delivery.ephemeral)
 
 
-def write_all(descriptors: Sequence[int], frame: bytes) -> list[int]:
-    """Write `frame` to each descriptor: the bytes it took (0: it is full), or -1 if it is broken."""
+def send_all(targets: Sequence[sockets.socket], frame: bytes) -> list[int]:
+    """Send `frame` to each socket: the bytes it took (0: it is full), or -1 if it is broken or `NOWHERE`."""
     taken: list[int] = []
-    rest = iter(descriptors)
-    while len(taken) < len(descriptors):
+    rest = iter(targets)
+    while len(taken) < len(targets):
         try:
-            taken.extend(map(os.write, rest, repeat(frame)))
+            taken.extend(map(sockets.socket.send, rest, repeat(frame)))
         except BlockingIOError:
             taken.append(0)
         except OSError:

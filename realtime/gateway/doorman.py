@@ -100,7 +100,7 @@ def read_handshake(data: bytes) -> Handshake | None:
     if head is None or head.end() > _LONGEST or not _asks_for_a_new_socket(head[1].decode()):
         return None
     headers = _headers(head[2].decode())
-    if headers is None or _ELSEWHERE & headers.keys():
+    if headers is None or "host" not in headers or _ELSEWHERE & headers.keys():
         return None
     key = headers.get("sec-websocket-key", "")
     is_handshake = (

@@ -1,17 +1,17 @@
 """A WebSocket after its upgrade: one small protocol on the connection, no task, and mostly no queue.
 
-While nothing waits to be sent, `owner.descriptor` is the connection's file descriptor, and anyone may write
-whole frames to it directly. What the kernel does not take makes the reader one who is behind: the descriptor
-is -1 then, what follows waits here, bounded in frames and bytes, and who stays behind is cut off.
+While nothing waits to be sent, `owner.direct` is the connection's socket, and anyone may send whole frames on
+it. What the kernel does not take makes the reader one who is behind: there is no such socket then, what follows
+waits here, bounded in frames and bytes, and who stays behind is cut off.
 """
 
 import asyncio
-import os
 import socket as sockets
 from collections import deque
 from typing import Protocol
 
 from common.settings import Limits
+from realtime.fanout.outgoing import NOWHERE
 from realtime.gateway import frames
 
 UNSENT_BYTES = 131_072
@@ -24,7 +24,7 @@ GOODBYE_SECONDS = 2.0
 class Owner(Protocol):
     """Whose connection it is."""
 
-    descriptor: int
+    direct: sockets.socket
 
     def heard(self, data: str | bytes) -> None:
         """A whole message arrived."""
@@ -45,7 +45,7 @@ class WebSocket(asyncio.Protocol):
     __slots__ = (
         "_backlog",
         "_backlog_bytes",
-        "_fd",
+        "_direct",
         "_goodbye",
         "_is_over",
         "_limits",
@@ -62,14 +62,14 @@ class WebSocket(asyncio.Protocol):
         self._backlog_bytes = 0
         self._goodbye: asyncio.TimerHandle | None = None
         self._is_over = False
-        self._fd = _direct_descriptor(transport)
+        self._direct = _socket_of(transport)
 
     def start(self, greeting: bytes, unread: bytes) -> None:
         """Take the connection over: answer the upgrade, then read what came behind the request."""
         self._transport.set_protocol(self)
         self._transport.set_write_buffer_limits(high=0)
         if self._transport.get_write_buffer_size() == 0:
-            self.owner.descriptor = self._fd
+            self.owner.direct = self._direct
         else:
             self._backlog = deque()
         self.write(greeting)
@@ -78,17 +78,17 @@ class WebSocket(asyncio.Protocol):
 
     def belongs_to(self, owner: Owner) -> None:
         """Hand the connection to another owner."""
-        owner.descriptor, self.owner.descriptor = self.owner.descriptor, -1
+        owner.direct, self.owner.direct = self.owner.direct, NOWHERE
         self.owner = owner
 
     # -- writing
 
     def write(self, frame: bytes, *, ephemeral: bool = False) -> bool:
         """Send whole frames. False: an ephemeral one was dropped, since the reader is behind."""
-        descriptor = self.owner.descriptor
-        if descriptor >= 0:
+        direct = self.owner.direct
+        if direct is not NOWHERE:
             try:
-                written = os.write(descriptor, frame)
+                written = direct.send(frame)
             except BlockingIOError:
                 written = 0
             except OSError:
@@ -100,8 +100,8 @@ class WebSocket(asyncio.Protocol):
         return self._is_over or self._wait_with(frame, ephemeral)
 
     def finish(self, frame: bytes, written: int) -> None:
-        """Somebody wrote to the descriptor, which took only so much of `frame`."""
-        self.owner.descriptor = -1
+        """Somebody wrote directly, and only so much of `frame` was taken."""
+        self.owner.direct = NOWHERE
         if self._backlog is None:
             self._backlog = deque()
         self._transport.write(frame[written:])
@@ -143,7 +143,7 @@ class WebSocket(asyncio.Protocol):
             self._transport.write(b"".join(helping))
         else:
             self._backlog = None
-            self.owner.descriptor = self._fd
+            self.owner.direct = self._direct
 
     # -- reading
 
@@ -203,7 +203,10 @@ class WebSocket(asyncio.Protocol):
     def _end(self) -> None:
         """No more writes: the descriptor will soon be somebody else's."""
         self._is_over = True
-        self.owner.descriptor = -1
+        self.owner.direct = NOWHERE
+        if self._direct is not NOWHERE:
+            self._direct.detach()
+            self._direct = NOWHERE
         self._backlog, self._backlog_bytes = None, 0
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -214,11 +217,15 @@ class WebSocket(asyncio.Protocol):
         self.owner.hung_up()
 
 
-def _direct_descriptor(transport: asyncio.Transport) -> int:
-    """The descriptor that takes plain bytes, or -1 where something (TLS) stands in between."""
+def _socket_of(transport: asyncio.Transport) -> sockets.socket:
+    """The connection's socket to send on beside the transport; `NOWHERE` if something (TLS) is between."""
     raw = transport.get_extra_info("socket")
     if raw is None:
-        return -1
+        return NOWHERE
     if raw.family in (sockets.AF_INET, sockets.AF_INET6):
         raw.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, "TCP_NOTSENT_LOWAT", 25), UNSENT_BYTES)
-    return raw.fileno() if transport.get_extra_info("ssl_object") is None else -1
+    if transport.get_extra_info("ssl_object") is not None:
+        return NOWHERE
+    return sockets.socket(
+        raw.family, raw.type, raw.proto, raw.fileno()
+    )  # detached before the transport closes it

@@ -14,6 +14,7 @@ from engineio import packet as engine_packets
 
 from common import metrics
 from common.settings import Settings
+from realtime.fanout.outgoing import NOWHERE
 from realtime.fanout.packets import Packet, frame_of
 from realtime.gateway.transport.packets import packet_frame, packets_of
 from realtime.gateway.websocket import WebSocket
@@ -65,7 +66,7 @@ class EngineSocket(async_socket.AsyncSocket):
 
     server: "Engine"
     peer: Any = None
-    descriptor = -1
+    direct = NOWHERE
     _websocket: WebSocket | None = None
     _probed = _waits_for_pong = _is_polled = _is_posted = _is_broken = False
 
@@ -95,7 +96,7 @@ class EngineSocket(async_socket.AsyncSocket):
             self.fell_behind()
 
     def finish(self, frame: bytes, written: int) -> None:
-        """Send the rest of a frame of which the descriptor took so many bytes; below 0, it broke."""
+        """Send the rest of a frame of which `direct` took so many bytes; below 0, it broke."""
         if self._websocket is None or self.closed:
             return
         if written < 0:
@@ -285,7 +286,7 @@ class EngineSocket(async_socket.AsyncSocket):
 class Probe:
     """A WebSocket that wants to take over from polling: `2probe`, `3probe`, then `5` (Engine.IO v4)."""
 
-    descriptor = -1
+    direct = NOWHERE
 
     def __init__(self, socket: EngineSocket) -> None:
         self._socket = socket
