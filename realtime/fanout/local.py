@@ -74,7 +74,8 @@ class LocalFanout:
     """The channels of this node's sockets."""
 
     def __init__(self) -> None:
-        self._listeners: dict[str, set[Connection]] = {}
+        # In the order in which they came, which is that of the kernel's memory: a broadcast walks through it.
+        self._listeners: dict[str, dict[Connection, None]] = {}
         self._streams: dict[str, _Stream] = {}
         self._sources: dict[str, StreamSource] = {}
         self._outgoing = Outgoing(lambda channel: self._listeners.get(channel, ()))
@@ -92,12 +93,12 @@ class LocalFanout:
         """Let a socket hear `channel`; `head` is the last position it need not hear."""
         listeners = self._listeners.get(channel)
         if listeners is None:
-            listeners = self._listeners[channel] = set()
+            listeners = self._listeners[channel] = {}
             if self.interest is not None:
                 self.interest.wanted(channel)
         elif connection not in listeners:
-            self._outgoing.flush_channel(channel)
-        listeners.add(connection)
+            self._outgoing.settle(channel)
+        listeners[connection] = None
         connection.channels.add(channel)
         if channels.kind(channel) in self._sources:
             stream = self._streams.setdefault(channel, _Stream(head))
@@ -111,9 +112,9 @@ class LocalFanout:
         listeners = self._listeners.get(channel)
         if listeners is None:
             return
-        self._outgoing.flush_channel(channel)
+        self._outgoing.settle(channel)
         self._outgoing.unhush(connection, channel)
-        listeners.discard(connection)
+        listeners.pop(connection, None)
         if not listeners:
             del self._listeners[channel]
             if self.interest is not None:

@@ -6,16 +6,20 @@ one loop that runs in C; only those who are behind, or who poll, are asked one b
 
 import asyncio
 import socket as sockets
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import repeat
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from common import metrics
 from realtime import channels
 from realtime.fanout.packets import Delivery, Packet
 
+T = TypeVar("T")
+
 JOINED_BYTES = 65_536
 """Frames are joined up to about this size; one write takes no more from a quiet reader's kernel anyway."""
+WORTH_KEEPING = 16
+"""Listeners of a channel for whom a `_Layout` is kept."""
 
 
 NOWHERE = sockets.socket()
@@ -54,6 +58,27 @@ class Connection(Protocol):
     def close(self, reason: str) -> None: ...
 
 
+class _Layout:
+    """The listeners of a channel side by side with their sockets: a broadcast touches nothing else of them.
+
+    A socket that was withdrawn is closed, so an old layout is noticed when it is written to.
+    """
+
+    __slots__ = ("_places", "readers", "targets")
+
+    def __init__(self, listeners: Iterable[Connection]) -> None:
+        self.readers = list(listeners)
+        self.targets = [reader.socket.direct for reader in self.readers]
+        self._places: dict[Connection, int] | None = None
+
+    def places(self, spared: Iterable[Connection]) -> list[int]:
+        """Where those of `spared` stand who are among the readers, last first."""
+        if self._places is None:
+            self._places = {reader: place for place, reader in enumerate(self.readers)}
+        known = self._places
+        return sorted((known[one] for one in spared if one in known), reverse=True)
+
+
 class Outgoing:
     """What waits for the end of this tick. Within a channel, and for one connection, order is kept."""
 
@@ -62,6 +87,7 @@ class Outgoing:
         self._waiting: dict[str, list[Delivery]] = {}
         self._direct: list[tuple[Connection, Packet]] = []
         self._quiet: dict[str, set[Connection]] = {}
+        self._layouts: dict[str, _Layout] = {}
 
     # -- who wants no ephemeral packets
 
@@ -104,20 +130,30 @@ class Outgoing:
         for connection, packet in direct:
             connection.socket.write(packet)
 
-    def flush_channel(self, channel: str) -> None:
+    def settle(self, channel: str) -> None:
         """Write what waits for one channel, before somebody joins or leaves it."""
+        self.flush_channel(channel)
+        self._layouts.pop(channel, None)
+
+    def flush_channel(self, channel: str) -> None:
+        """Write what waits for one channel."""
         deliveries = self._waiting.pop(channel, None)
         listeners = self._listeners(channel) if deliveries else ()
         if not deliveries or not listeners:
             return
-        readers = list(listeners)
+        layout = self._layouts.get(channel)
+        if layout is None:
+            layout = _Layout(listeners)
+            if len(layout.readers) >= WORTH_KEEPING:
+                self._layouts[channel] = layout
         spared = self._spared(channel, deliveries)
-        if spared:
-            readers = [reader for reader in readers if reader not in spared]
-            self._write_to_spared(channel, spared.intersection(listeners), deliveries)
+        places = layout.places(spared) if spared else []
         for part in _parts(deliveries):
-            _write(readers, part)
-        metrics.deliveries.inc(len(readers) * len(deliveries))
+            if not _write(layout, places, part):
+                self._layouts.pop(channel, None)
+        if places:
+            self._write_to_spared(channel, [layout.readers[place] for place in places], deliveries)
+        metrics.deliveries.inc((len(layout.readers) - len(places)) * len(deliveries))
 
     def _spared(self, channel: str, deliveries: Sequence[Delivery]) -> set[Connection]:
         """Everyone who must not hear all of it."""
@@ -152,22 +188,36 @@ def _parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
     yield deliveries[start:]
 
 
-def _write(readers: Sequence[Connection], deliveries: Sequence[Delivery]) -> None:
+def _write(layout: _Layout, spared: Sequence[int], deliveries: Sequence[Delivery]) -> bool:
+    """Write to everybody but those at the `spared` places; whether the layout was up to date."""
     frames = [delivery.packet.frame for delivery in deliveries if delivery.packet is not None]
     frame = frames[0] if len(frames) == 1 else b"".join(frames)
-    size = len(frame)
-    taken = send_all([reader.socket.direct for reader in readers], frame)
-    if taken.count(size) == len(readers):
-        return
-    for reader, written in zip(readers, taken, strict=True):
-        if written == size:
+    targets = _without(layout.targets, spared)
+    taken = send_all(targets, frame)
+    if taken.count(len(frame)) == len(targets):
+        return True
+    is_true = True
+    for reader, target, written in zip(_without(layout.readers, spared), targets, taken, strict=True):
+        if written == len(frame):
             continue
-        if reader.socket.direct is not NOWHERE:
+        if reader.socket.direct is target and target is not NOWHERE:
             reader.socket.finish(frame, written)
-        else:
-            for delivery in deliveries:
-                if delivery.packet is not None:
-                    reader.socket.write(delivery.packet, ephemeral=delivery.ephemeral)
+            continue
+        is_true = is_true and reader.socket.direct is target
+        for delivery in deliveries:
+            if delivery.packet is not None:
+                reader.socket.write(delivery.packet, ephemeral=delivery.ephemeral)
+    return is_true
+
+
+def _without(items: list[T], places: Sequence[int]) -> list[T]:
+    """`items` but for those at `places`, which come last first."""
+    if not places:
+        return items
+    rest = items.copy()
+    for place in places:
+        del rest[place]
+    return rest
 
 
 def send_all(targets: Sequence[sockets.socket], frame: bytes) -> list[int]:

@@ -1,7 +1,7 @@
 """A WebSocket after its upgrade: one small protocol on the connection, no task, and mostly no queue.
 
 While nothing waits to be sent, `owner.direct` is the connection's socket, and anyone may send whole frames on
-it. What the kernel does not take makes the reader one who is behind: there is no such socket then, what follows
+it. What the kernel does not take makes the reader one who is behind: there is no such socket then, what comes
 waits here, bounded in frames and bytes, and who stays behind is cut off.
 """
 
@@ -62,14 +62,14 @@ class WebSocket(asyncio.Protocol):
         self._backlog_bytes = 0
         self._goodbye: asyncio.TimerHandle | None = None
         self._is_over = False
-        self._direct = _socket_of(transport)
+        self._direct = NOWHERE
 
     def start(self, greeting: bytes, unread: bytes) -> None:
         """Take the connection over: answer the upgrade, then read what came behind the request."""
         self._transport.set_protocol(self)
         self._transport.set_write_buffer_limits(high=0)
         if self._transport.get_write_buffer_size() == 0:
-            self.owner.direct = self._direct
+            self.owner.direct = self._direct = _line_of(self._transport)
         else:
             self._backlog = deque()
         self.write(greeting)
@@ -101,7 +101,7 @@ class WebSocket(asyncio.Protocol):
 
     def finish(self, frame: bytes, written: int) -> None:
         """Somebody wrote directly, and only so much of `frame` was taken."""
-        self.owner.direct = NOWHERE
+        self._withdraw()
         if self._backlog is None:
             self._backlog = deque()
         self._transport.write(frame[written:])
@@ -143,7 +143,7 @@ class WebSocket(asyncio.Protocol):
             self._transport.write(b"".join(helping))
         else:
             self._backlog = None
-            self.owner.direct = self._direct
+            self.owner.direct = self._direct = _line_of(self._transport)
 
     # -- reading
 
@@ -203,11 +203,15 @@ class WebSocket(asyncio.Protocol):
     def _end(self) -> None:
         """No more writes: the descriptor will soon be somebody else's."""
         self._is_over = True
+        self._withdraw()
+        self._backlog, self._backlog_bytes = None, 0
+
+    def _withdraw(self) -> None:
+        """Let nobody write directly; whoever still has the socket finds it closed."""
         self.owner.direct = NOWHERE
         if self._direct is not NOWHERE:
             self._direct.detach()
             self._direct = NOWHERE
-        self._backlog, self._backlog_bytes = None, 0
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._end()
@@ -217,8 +221,17 @@ class WebSocket(asyncio.Protocol):
         self.owner.hung_up()
 
 
-def _socket_of(transport: asyncio.Transport) -> sockets.socket:
-    """The connection's socket to send on beside the transport; `NOWHERE` if something (TLS) is between."""
+class _Line(sockets.socket):
+    """Another hand on a connection that the event loop owns: it sends, and never closes."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.detach()
+
+
+def _line_of(transport: asyncio.Transport) -> sockets.socket:
+    """A way to send beside the transport; `NOWHERE` if something (TLS) is in between."""
     raw = transport.get_extra_info("socket")
     if raw is None:
         return NOWHERE
@@ -226,6 +239,4 @@ def _socket_of(transport: asyncio.Transport) -> sockets.socket:
         raw.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, "TCP_NOTSENT_LOWAT", 25), UNSENT_BYTES)
     if transport.get_extra_info("ssl_object") is not None:
         return NOWHERE
-    return sockets.socket(
-        raw.family, raw.type, raw.proto, raw.fileno()
-    )  # detached before the transport closes it
+    return _Line(raw.family, raw.type, raw.proto, raw.fileno())
