@@ -6,6 +6,7 @@ one loop that runs in C; only those who are behind, or who poll, are asked one b
 
 import asyncio
 import socket as sockets
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from itertools import repeat
 from typing import Protocol, TypeVar
@@ -18,6 +19,10 @@ T = TypeVar("T")
 
 JOINED_BYTES = 65_536
 """Frames are joined up to about this size; one write takes no more from a quiet reader's kernel anyway."""
+LONG = 0.003
+"""Seconds of writing after which what comes next gathers for a moment: joined, it costs half."""
+GATHER = 0.001
+TRY_EVERY = 64
 WORTH_KEEPING = 16
 """Listeners of a channel for whom a `_Layout` is kept."""
 
@@ -88,6 +93,8 @@ class Outgoing:
         self._direct: list[tuple[Connection, Packet]] = []
         self._quiet: dict[str, set[Connection]] = {}
         self._layouts: dict[str, _Layout] = {}
+        self._written_at = self._took = 0.0
+        self._met, self._tries = False, 0
 
     # -- who wants no ephemeral packets
 
@@ -112,7 +119,7 @@ class Outgoing:
             waiting.append(delivery)
             return
         if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._schedule()
         self._waiting[channel] = [delivery]
 
     def tell(self, connection: Connection, packet: Packet) -> None:
@@ -122,10 +129,27 @@ class Outgoing:
         else:
             connection.socket.write(packet)
 
+    def _schedule(self) -> None:
+        """Write at the end of this tick; right after a long write a moment later, if that is worth it.
+
+        It is when packets met the last time; when they did not, it is tried now and then.
+        """
+        loop = asyncio.get_running_loop()
+        is_busy = self._took > LONG and time.monotonic() - self._written_at < self._took
+        self._tries = (self._tries + 1) % TRY_EVERY
+        if is_busy and (self._met or not self._tries):
+            loop.call_later(GATHER, self.flush)
+        else:
+            loop.call_soon(self.flush)
+
     def flush(self) -> None:
         """Write all that waits."""
+        began = time.monotonic()
+        self._met = any(len(waiting) > 1 for waiting in self._waiting.values())
         while self._waiting:
             self.flush_channel(next(iter(self._waiting)))
+        self._written_at = time.monotonic()
+        self._took = self._written_at - began
         direct, self._direct = self._direct, []
         for connection, packet in direct:
             connection.socket.write(packet)
