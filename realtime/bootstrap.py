@@ -6,6 +6,7 @@
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from time import monotonic
 
 import structlog
@@ -213,7 +214,7 @@ def _wire(services: Services) -> None:
         s.commands.add(owner)
     listening = Listening(s.local, s.updates, s.conversations)
     s.gateway.hooks = (listening, message_commands, presence_commands)
-    s.gateway.hit = lambda user_id: s.limits.hit("user", user_id)
+    s.gateway.wait = partial(s.limits.wait, "user")
     typing = s.settings.timeouts.typing
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
     s.messages.on_sending = message_commands.sent_elsewhere

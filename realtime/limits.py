@@ -23,6 +23,8 @@ log = structlog.get_logger(__name__)
 Budget = Literal["public", "user", "upload"]
 
 WINDOW = 60.0
+SHORTEST = 0.001
+"""Seconds that a refusal says to wait at least."""
 SYNC = 0.2
 HURRY = 0.02
 """A key that used this share of its limit since the last exchange does not wait for the next."""
@@ -109,6 +111,18 @@ class RateLimits:
 
     def hit(self, budget: Budget, key: str, cost: int = 1) -> Verdict:
         """Use `cost` of the budget of `key`, or be told when that will be possible."""
+        limit, passed = self._limits[budget], self._clock() % WINDOW
+        weighted, wait = self._use(budget, key, cost)
+        if wait:
+            return Verdict(False, limit, 0, WINDOW - passed, wait)
+        return Verdict(True, limit, int(limit - weighted - cost), WINDOW - passed, 0.0)
+
+    def wait(self, budget: Budget, key: str) -> float:
+        """The same for those who need no more than the seconds until it is possible; 0 is now."""
+        return self._use(budget, key, 1)[1]
+
+    def _use(self, budget: Budget, key: str, cost: int) -> tuple[float, float]:
+        """What was used before, and the seconds to wait when `cost` more is too much."""
         limit = self._limits[budget]
         now = self._clock()
         window = int(now // WINDOW)
@@ -122,15 +136,14 @@ class RateLimits:
         weighted = used + count.previous * (1.0 - passed / WINDOW)
         if weighted + cost > limit:
             self._denied[budget].inc()
-            wait = _wait(limit - cost, used, count.previous, passed)
-            return Verdict(False, limit, 0, WINDOW - passed, wait)
+            return weighted, max(_wait(limit - cost, used, count.previous, passed), SHORTEST)
         count.unsent += cost
         if not count.is_dirty:
             count.is_dirty = True
             self._touched(count)
         if count.unsent >= limit * HURRY:
             self._hurry.set()
-        return Verdict(True, limit, int(limit - weighted - cost), WINDOW - passed, 0.0)
+        return weighted, 0.0
 
     def __len__(self) -> int:
         """How many keys are remembered."""

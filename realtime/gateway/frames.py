@@ -18,6 +18,7 @@ Message = tuple[int, str | bytes]
 """An opcode and what came with it: text as `str`, everything else as `bytes`."""
 
 _LONGEST_CONTROL = 125
+_WHOLE_TEXT, _MASKED = 0x81, 0x80
 _KNOWN = frozenset({CONTINUATION, TEXT, BINARY, CLOSE, PING, PONG})
 _CLOSE_CODES = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015), *range(3000, 5000)})
 
@@ -48,6 +49,16 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Message]:
         """Read on; the messages that are complete now."""
+        size = len(data) - 6
+        is_short = 0 <= size <= _LONGEST_CONTROL and data[0] == _WHOLE_TEXT and data[1] == _MASKED | size
+        if (
+            is_short and self._held is None and self._parts is None
+        ):  # one text and nothing else, as most often
+            try:
+                return [(TEXT, _unmask(data[2:6], data[6:]).decode())]
+            except UnicodeDecodeError:
+                self.violation = INVALID_TEXT
+                return []
         if self._held is not None:
             self._held += data
             if len(self._held) < self._needed:

@@ -15,6 +15,7 @@ CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123
 MAX_EVENT_NAME = 64
 
 _HEAD = re.compile(r"(?:/,)?(\d{1,15})?(?=[^\d]|$)")
+_USUAL = re.compile(r"2(\d{0,15})(?=\[)")
 _BINARY_HEAD = re.compile(r"\d{0,10}-(?:/,)?(\d{1,15})?(?=[^\d]|$)")
 
 
@@ -53,6 +54,10 @@ class Incoming:
 def parse(text: str, max_depth: int) -> Incoming:
     """Read a packet. Never raises: what is wrong with it is its `error`."""
     kind = text[:1]
+    if kind == EVENT and (usual := _USUAL.match(text)):
+        packet = Incoming(kind, int(usual[1]) if usual[1] else None)
+        _read_data(packet, text[usual.end(1) :], max_depth)
+        return packet
     head = (_BINARY_HEAD if kind in (BINARY_EVENT, BINARY_ACK) else _HEAD).match(text, 1)
     if kind not in "0123456" or not kind:
         return Incoming(kind, error=BadPacket())
@@ -94,6 +99,14 @@ def _what_is_wrong(data: str, message: str) -> BadRequest | Invalid:
 
 
 def _read_event(packet: Incoming, value: Any) -> None:
+    match value:
+        case [str(name), dict(body)] if 0 < len(name) <= MAX_EVENT_NAME:
+            packet.event, packet.payload = name, body
+        case _:
+            _read_unusual_event(packet, value)
+
+
+def _read_unusual_event(packet: Incoming, value: Any) -> None:
     items = cast("list[Any]", value) if isinstance(value, list) else []
     name = items[0] if items else None
     if not isinstance(name, str) or not 0 < len(name) <= MAX_EVENT_NAME:

@@ -56,16 +56,6 @@ class NotConnected(BadRequest):
     code, status, text = "not_connected", 401, "Connect with a token first."
 
 
-class Verdict(Protocol):
-    """What a rate budget says of one more command."""
-
-    @property
-    def allowed(self) -> bool: ...
-
-    @property
-    def retry_after(self) -> float: ...
-
-
 class Hook(Protocol):
     """Someone who wants to know of sessions. `opened` runs before the client hears that it is connected."""
 
@@ -88,7 +78,8 @@ class Gateway:
         self._settings, self._authenticator, self._table = settings, authenticator, table
         self._actors, self._local = actors, local
         self.hooks: Sequence[Hook] = ()
-        self.hit: Callable[[str], Verdict] | None = None
+        self.wait: Callable[[str], float] | None = None
+        """Takes one from a person's rate budget: the seconds until there is one again, or 0."""
         self.server = SocketServer(settings, self)
         self._sessions: dict[str, Session] = {}
         for transport in ("websocket", "polling"):
@@ -259,15 +250,15 @@ class Gateway:
             self._refuse_packet(peer, packet.ack, NotConnected())
             return
         try:
-            if self.hit is not None and not (verdict := self.hit(session.user_id)).allowed:
+            if self.wait is not None and (seconds := self.wait(session.user_id)):
                 self._flooded(peer)
-                raise RateLimited(retry_after=verdict.retry_after)
+                raise RateLimited(retry_after=seconds)
             command = self._table.find(packet.event)
-            job = Do(command, packet.payload, packet.ack, time.perf_counter())
             if command.waits or self._actors.is_busy("session", session.id):
+                job = Do(command, packet.payload, packet.ack, time.perf_counter())
                 self._actors.tell("session", session.id, job)
             else:
-                run_at_once(session, job)
+                run_at_once(session, command, packet)
         except AppError as error:
             metrics.commands.labels(_known(self._table, packet.event), error.code).inc()
             session.send(refusal_packet(packet.ack, error, new_id()))
