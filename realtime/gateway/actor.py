@@ -34,7 +34,7 @@ class Do(Tell):
 
 def ok_packet(ack: int, result: BaseModel | None) -> Packet:
     """Say yes: `{"ok": true, "data": …}`."""
-    data = result.model_dump_json(by_alias=True) if result is not None else "{}"
+    data = result.model_dump_json(by_alias=True) if result is not None and type(result).model_fields else "{}"
     return Packet(f'3{ack}[{{"ok":true,"data":{data}}}]')
 
 

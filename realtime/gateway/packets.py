@@ -100,8 +100,8 @@ def _what_is_wrong(data: str, message: str) -> BadRequest | Invalid:
 
 def _read_event(packet: Incoming, value: Any) -> None:
     match value:
-        case [str(name), dict(body)] if 0 < len(name) <= MAX_EVENT_NAME:
-            packet.event, packet.payload = name, body
+        case [str(name), dict()] if 0 < len(name) <= MAX_EVENT_NAME:
+            packet.event, packet.payload = name, value[1]
         case _:
             _read_unusual_event(packet, value)
 

@@ -9,9 +9,17 @@ class PingIn(Wire):
     """Nothing need be said."""
 
 
+class PingOut(Wire):
+    """Nor answered."""
+
+
+_NOTHING = PingOut()
+
+
 class PingCommands:
     """What every socket may ask, whatever else the server offers."""
 
     @command("ping")
-    def ping(self, session: Session, body: PingIn) -> None:
+    def ping(self, session: Session, body: PingIn) -> PingOut:
         """Ask for an answer, and nothing else."""
+        return _NOTHING
