@@ -8,6 +8,7 @@ from common.redis_url import RedisUrl
 from realtime import channels
 from realtime.fanout import Delivery, Fanout, LocalFanout, Packet
 from realtime.fanout.bus import BusKey, RedisBus
+from realtime.fanout.outgoing import NOWHERE
 from tests.clients import eventually
 
 KEY = BusKey("bus-test", b"a secret of the bus tests, long enough")
@@ -19,7 +20,7 @@ class Listener:
     def __init__(self, name: str = "somebody") -> None:
         self.id = self.user_id = name
         self.channels: set[str] = set()
-        self.socket, self.descriptor = self, -1
+        self.socket, self.direct = self, NOWHERE
         self.heard: list[str] = []
         self.closed: list[str] = []
 
@@ -27,7 +28,7 @@ class Listener:
         self.heard.append(packet.text)
 
     def finish(self, frame: bytes, written: int) -> None:
-        raise AssertionError("nothing is written to a descriptor here")
+        raise AssertionError("nothing is sent directly here")
 
     def close(self, reason: str) -> None:
         self.closed.append(reason)
