@@ -29,21 +29,21 @@ def subject(**changes: str) -> Subject:
 
 def test_a_token_says_whom_it_was_made_out_to() -> None:
     ann = subject(email="ann@example.org")
-    claims = AccessTokens(SECRET).read(AccessTokens(SECRET).issue(ann, NOW, 60))
-    assert (claims.user_id, claims.login_id, claims.expires_at) == (ann.user_id, ann.login_id, NOW + 60)
+    claims = AccessTokens(SECRET).read(AccessTokens(SECRET).issue(ann, NOW, 3600))
+    assert (claims.user_id, claims.login_id, claims.expires_at) == (ann.user_id, ann.login_id, NOW + 3600)
 
 
 def test_the_same_arguments_give_the_same_token() -> None:
     ann, token_id = subject(), new_id()
     tokens = AccessTokens(SECRET)
-    assert tokens.issue(ann, NOW, 60, token_id) == tokens.issue(ann, NOW, 60, token_id)
-    assert tokens.issue(ann, NOW, 60) != tokens.issue(ann, NOW, 60)
+    assert tokens.issue(ann, NOW, 3600, token_id) == tokens.issue(ann, NOW, 3600, token_id)
+    assert tokens.issue(ann, NOW, 3600) != tokens.issue(ann, NOW, 3600)
 
 
 def test_the_longest_name_and_address_still_make_a_token_that_is_read() -> None:
     longest = subject(username="\U00020000" * 50, email="\U00020000" * 254)
     tokens = AccessTokens(SECRET)
-    assert tokens.read(tokens.issue(longest, NOW, 60)).user_id == longest.user_id
+    assert tokens.read(tokens.issue(longest, NOW, 3600)).user_id == longest.user_id
 
 
 def test_a_token_runs_out_to_the_second_however_often_it_was_read_before() -> None:
@@ -71,7 +71,7 @@ def test_a_clock_that_is_a_little_ahead_is_forgiven() -> None:
 
 def test_a_short_secret_reads_nothing() -> None:
     with pytest.raises(InvalidToken):
-        AccessTokens(b"short").read(AccessTokens(b"short").issue(subject(), NOW, 60))
+        AccessTokens(b"short").read(AccessTokens(b"short").issue(subject(), NOW, 3600))
 
 
 def test_an_opaque_token_is_good_for_one_thing() -> None:
