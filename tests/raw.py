@@ -77,13 +77,21 @@ class RawSocket:
         assert connection.transport is not None
         connection.transport.write(data)
 
-    def stop_reading(self) -> None:
-        """Stall: the kernel's buffer, made small, fills, then the server's."""
+    def stop_reading(self, *, for_good: bool = True) -> None:
+        """Stall: the kernel's buffer (made small, if it is for good) fills, then the server's."""
         connection = self.ws._response.connection
         assert connection is not None
         assert connection.transport is not None
-        connection.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
+        if for_good:
+            connection.transport.get_extra_info("socket").setsockopt(SOL_SOCKET, SO_RCVBUF, 4096)
         connection.transport.pause_reading()
+
+    def read_on(self) -> None:
+        """Read again after a stall."""
+        connection = self.ws._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.resume_reading()
 
     async def closed(self, seconds: float = WAIT) -> int | None:
         """Wait for the end; the close code."""

@@ -91,13 +91,13 @@ class LocalFanout:
 
     def join(self, connection: Connection, channel: str, head: int | None = None) -> None:
         """Let a socket hear `channel`; `head` is the last position it need not hear."""
+        if connection not in self._listeners.get(channel, ()):
+            self._outgoing.settle(channel)  # which may be the end of others
         listeners = self._listeners.get(channel)
         if listeners is None:
             listeners = self._listeners[channel] = {}
             if self.interest is not None:
                 self.interest.wanted(channel)
-        elif connection not in listeners:
-            self._outgoing.settle(channel)
         listeners[connection] = None
         connection.channels.add(channel)
         if channels.kind(channel) in self._sources:
@@ -109,11 +109,11 @@ class LocalFanout:
     def leave(self, connection: Connection, channel: str) -> None:
         """Stop hearing `channel`."""
         connection.channels.discard(channel)
+        self._outgoing.settle(channel)
+        self._outgoing.unhush(connection, channel)
         listeners = self._listeners.get(channel)
         if listeners is None:
             return
-        self._outgoing.settle(channel)
-        self._outgoing.unhush(connection, channel)
         listeners.pop(connection, None)
         if not listeners:
             del self._listeners[channel]
@@ -130,7 +130,8 @@ class LocalFanout:
 
     def hush(self, connection: Connection, channel: str) -> None:
         """Spare a socket what is ephemeral on `channel`."""
-        self._outgoing.hush(connection, channel)
+        if channel in connection.channels:  # it may have left while somebody looked whether it may
+            self._outgoing.hush(connection, channel)
 
     def unhush(self, connection: Connection, channel: str) -> None:
         """Let it hear everything on `channel` again."""
@@ -242,6 +243,8 @@ class LocalFanout:
             self._outgoing.say(channel, delivery)
         if delivery.join or delivery.leave or delivery.close:
             for connection in tuple(listeners):
+                if connection not in listeners:  # writing to it was the end of it
+                    continue
                 if delivery.join:
                     self.join(connection, *delivery.join)
                 if delivery.leave:

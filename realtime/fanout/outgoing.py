@@ -124,7 +124,7 @@ class Outgoing:
 
     def tell(self, connection: Connection, packet: Packet) -> None:
         """Write to one connection: behind whatever waits for its channels."""
-        if self._waiting:
+        if self._waiting or self._direct:
             self._direct.append((connection, packet))
         else:
             connection.socket.write(packet)

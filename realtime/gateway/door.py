@@ -24,6 +24,9 @@ def refusal(request: web.Request, allows: Callable[[str], bool]) -> AppError | N
     origin = request.headers.get("Origin")
     if origin is not None and not allows(origin) and origin != _own_origin(request):
         return OriginRefused()
+    sessions = request.query.getall("sid", [])
+    if len(sessions) > 1 or "" in sessions:
+        return BadRequest("A request names one session.")
     if {"token", "access_token"} & set(request.query):
         return TokenInUrl()
     if request.method == "POST" and (request.content_length is None or "Content-Encoding" in request.headers):

@@ -134,7 +134,7 @@ class Gateway:
 
     def _refuse_early(self, request: web.Request, address: str) -> AppError | None:
         problem = door.refusal(request, self.allows)
-        if problem is not None or "sid" in request.query:
+        if problem is not None or request.query.get("sid"):
             return problem
         if self._draining:
             return Unavailable(retry_after=1.0)
@@ -240,7 +240,12 @@ class Gateway:
             return
         body = wire_error(problem, new_id())
         peer.socket.write(refused_packet({"message": body["message"], "data": body}))
-        asyncio.get_running_loop().call_later(REFUSED_LINGER, peer.socket.drop, "refused")
+        asyncio.get_running_loop().call_later(REFUSED_LINGER, self._end_refused, peer)
+
+    def _end_refused(self, peer: Peer) -> None:
+        """Close a socket that was refused, unless it has come with a better token meanwhile."""
+        if peer.session is None and peer.work is None:
+            peer.socket.drop("refused")
 
     # -- commands
 

@@ -105,11 +105,13 @@ class WebSocket(asyncio.Protocol):
         if self._backlog is None:
             self._backlog = deque()
         self._transport.write(frame[written:])
+        self.resume_writing()
 
     def _wait_with(self, frame: bytes, ephemeral: bool) -> bool:
         waiting = self._backlog_bytes + self._transport.get_write_buffer_size()
-        if not self._backlog and waiting + len(frame) <= CHUNK:
+        if not self._backlog and (not waiting or waiting + len(frame) <= CHUNK):
             self._transport.write(frame)
+            self.resume_writing()
             return True
         if ephemeral:
             return False
@@ -130,20 +132,28 @@ class WebSocket(asyncio.Protocol):
         """The event loop holds bytes of ours; that is known already."""
 
     def resume_writing(self) -> None:
-        """All that was handed over is sent: go on with what waits, or write directly again."""
-        if self._is_over:
-            return
+        """Go on with what waits, or write directly again, if all that was handed over is sent.
+
+        The event loop says so only to who was paused, which it does not do when it could send at once.
+        """
+        while not self._is_over and self._transport.get_write_buffer_size() == 0:
+            helping = self._next_helping()
+            if not helping:
+                self._backlog = None
+                self._withdraw()
+                self.owner.direct = self._direct = _line_of(self._transport)
+                return
+            self._transport.write(helping)
+
+    def _next_helping(self) -> bytes:
+        """What to hand over next of what waits."""
         helping: list[bytes] = []
         size = 0
         while self._backlog and size < CHUNK:
             helping.append(self._backlog.popleft())
             size += len(helping[-1])
         self._backlog_bytes -= size
-        if helping:
-            self._transport.write(b"".join(helping))
-        else:
-            self._backlog = None
-            self.owner.direct = self._direct = _line_of(self._transport)
+        return b"".join(helping)
 
     # -- reading
 
@@ -171,8 +181,10 @@ class WebSocket(asyncio.Protocol):
             return
         if not self._is_over:
             self.write(frames.close_frame(code))
+            self._leave_within(GOODBYE_SECONDS)
         self._end()
         self._transport.close()
+        self.owner.hung_up()
 
     # -- ending
 
@@ -182,7 +194,11 @@ class WebSocket(asyncio.Protocol):
             return
         self.write(frames.close_frame(code, reason))
         self._end()
-        self._goodbye = asyncio.get_running_loop().call_later(GOODBYE_SECONDS, self._transport.abort)
+        self._leave_within(GOODBYE_SECONDS)
+
+    def _leave_within(self, seconds: float) -> None:
+        """Whatever the client does, the connection ends."""
+        self._goodbye = asyncio.get_running_loop().call_later(seconds, self._transport.abort)
 
     def _fail(self, code: int) -> None:
         """Say what the client did wrong and nothing more; what it still sends is read and thrown away.

@@ -261,8 +261,11 @@ class EngineSocket(async_socket.AsyncSocket):
         self.queue.put_nowait(None)
 
     def hung_up(self) -> None:
-        """The connection is over."""
-        self.drop(_REASON.TRANSPORT_CLOSE)
+        """The connection is over, or about to be."""
+        if self._websocket is None:
+            self.drop(_REASON.TRANSPORT_CLOSE)
+        else:
+            self._gone(_REASON.TRANSPORT_CLOSE)
 
     async def close(self, wait: bool = True, abort: bool = False, reason: str | None = None) -> None:
         """The library's own way to close; the same as `drop`."""
@@ -314,8 +317,9 @@ class Probe:
 
     def fell_behind(self) -> None:
         """Not what was expected, or not in time."""
-        if self._websocket is not None:
-            self._websocket.close(WSCloseCode.PROTOCOL_ERROR)
+        websocket, self._websocket = self._websocket, None
+        if websocket is not None:
+            websocket.close(WSCloseCode.PROTOCOL_ERROR)
 
     def hung_up(self) -> None:
         self._deadline.cancel()
