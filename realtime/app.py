@@ -33,8 +33,8 @@ class AddRest(Protocol):
 
 
 SPREAD = 0.75
-CLEANUP_SECONDS = 5.0
 """Clients are asked to come back within this share of the drain."""
+CLEANUP_SECONDS = 5.0
 GC_THRESHOLDS = (50_000, 50, 50)
 
 

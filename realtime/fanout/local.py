@@ -140,9 +140,6 @@ class LocalFanout:
     def listeners(self, channel: str) -> frozenset[Connection]:
         return frozenset(self._listeners.get(channel, ()))
 
-    def has_listeners(self, channel: str) -> bool:
-        return channel in self._listeners
-
     @property
     def streams(self) -> Collection[str]:
         """The channels that are streams and have listeners."""

@@ -70,8 +70,6 @@ class WebSocket(asyncio.Protocol):
         self._transport.set_write_buffer_limits(high=0)
         if self._transport.get_write_buffer_size() == 0:
             self.owner.direct = self._direct = _line_of(self._transport)
-        else:
-            self._backlog = deque()
         self.write(greeting)
         if unread:
             self.data_received(unread)
@@ -102,8 +100,6 @@ class WebSocket(asyncio.Protocol):
     def finish(self, frame: bytes, written: int) -> None:
         """Somebody wrote directly, and only so much of `frame` was taken."""
         self._withdraw()
-        if self._backlog is None:
-            self._backlog = deque()
         self._transport.write(frame[written:])
         self.resume_writing()
 
@@ -127,9 +123,6 @@ class WebSocket(asyncio.Protocol):
         backlog.append(frame)
         self._backlog_bytes += len(frame)
         return True
-
-    def pause_writing(self) -> None:
-        """The event loop holds bytes of ours; that is known already."""
 
     def resume_writing(self) -> None:
         """Go on with what waits, or write directly again, if all that was handed over is sent.

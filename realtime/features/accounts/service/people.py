@@ -1,7 +1,6 @@
 """People as other features need to know them: found by id or name, and shown in lists."""
 
 from collections.abc import Iterable
-from datetime import datetime
 
 from common.errors import NotFound
 from common.ids import Id
@@ -41,10 +40,6 @@ class People:
     async def cards(self, user_ids: Iterable[Id]) -> dict[Id, User]:
         """The same; lists show name, handle and avatar of it."""
         return await User.many(user_ids)
-
-    async def touch_last_active(self, user_id: Id, at: datetime) -> None:
-        """Note when somebody was last there; the clock only moves forward."""
-        await User.seen(user_id, at)
 
     async def set_invisible(self, user_id: Id, invisible: bool) -> None:
         await User.set_invisible(user_id, invisible)

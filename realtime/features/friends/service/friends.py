@@ -54,9 +54,6 @@ class FriendService:
 
     # -- what the other features ask
 
-    async def are_friends(self, one: Id, other: Id) -> bool:
-        return await self.relation(one, other) == "friends"
-
     async def friend_ids(self, user_id: Id) -> set[Id]:
         return await Friendship.friend_ids(user_id)
 
