@@ -115,6 +115,15 @@ class Friendship(Document):
         return {one for entry in await found.to_list() for one in entry["pair"] if one != user}
 
     @classmethod
+    async def states_with(cls, user: Id, others: Iterable[Id]) -> dict[Id, State]:
+        """Which of `others` are friends of this person, or would be, or have been asked to be."""
+        where = {"_id": {"$in": [cls.id_of(user, other) for other in others]}}
+        found = rows(cls).find(where, {"pair": 1, "state": 1, "_id": 0})
+        return {
+            one: entry["state"] for entry in await found.to_list() for one in entry["pair"] if one != user
+        }
+
+    @classmethod
     async def friends_of_each(cls, users: Collection[Id]) -> dict[Id, set[Id]]:
         """The friends of each of these people, in one query."""
         friends: dict[Id, set[Id]] = {user: set() for user in users}
@@ -195,6 +204,13 @@ class Block(Document):
         """Whether either has blocked the other."""
         ids = [cls.id_of(one, other), cls.id_of(other, one)]
         return await rows(cls).find_one({"_id": {"$in": ids}}, {"_id": 1}) is not None
+
+    @classmethod
+    async def among(cls, user: Id, others: Iterable[Id]) -> set[tuple[Id, Id]]:
+        """The blocks between this person and `others`, as (blocker, blocked)."""
+        ids = [one for other in others for one in (cls.id_of(user, other), cls.id_of(other, user))]
+        found = rows(cls).find({"_id": {"$in": ids}}, {"blocker": 1, "blocked": 1, "_id": 0})
+        return {(entry["blocker"], entry["blocked"]) for entry in await found.to_list()}
 
     @classmethod
     async def hidden_from(cls, viewer: Id) -> set[Id]:

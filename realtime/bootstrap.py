@@ -29,7 +29,7 @@ from realtime.features.accounts import AccountService, ProfileService
 from realtime.features.accounts.commands import AccountCommands
 from realtime.features.conversations import ConversationService
 from realtime.features.friends import FriendService
-from realtime.features.friends.store import Blocks
+from realtime.features.friends.store import Blocks, FriendBonds
 from realtime.features.groups import GroupService
 from realtime.features.messages import MessageService
 from realtime.features.messages.actor import ConversationActor
@@ -47,6 +47,7 @@ from realtime.gateway.server import Gateway
 from realtime.limits import RateLimits
 from realtime.listening import Listening
 from realtime.order import Turns
+from realtime.policy import Policy
 from realtime.redis_client import redis_client
 from realtime.upkeep import Upkeep
 
@@ -80,6 +81,7 @@ class Services:
     fanout: Fanout
     actors: Actors
     limits: RateLimits
+    policy: Policy
     accounts: AccountService
     friends: FriendService
     presence: PresenceService
@@ -154,6 +156,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         mailer_for(settings),
     )
     people = accounts.people
+    policy = Policy(people, FriendBonds())
     updates = UpdateService(
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
@@ -177,6 +180,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         fanout=fanout,
         actors=actors,
         limits=RateLimits(settings, redis),
+        policy=policy,
         accounts=accounts,
         friends=friends,
         presence=(presence := PresenceService(store, people, friends, fanout, grace=timeouts.presence_grace)),

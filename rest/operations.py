@@ -7,6 +7,8 @@ from typing import Any, TypeVar, cast
 from aiohttp import web
 from pydantic import BaseModel
 
+from realtime.policy import Verb
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 H = TypeVar("H", bound=Callable[[web.Request], Awaitable[web.StreamResponse]])
 Shape = Any
@@ -30,6 +32,7 @@ class Operation:
     tags: list[str] = field(default_factory=list[str])
     summary: str = ""
     description: str = ""
+    verb: Verb | None = None
     public: bool = False
     budget: bool = True
     token_in_query: bool = False
@@ -56,10 +59,11 @@ def docs(
     tags: list[str],
     summary: str,
     description: str = "",
+    verb: Verb | None = None,
     public: bool = False,
     **flags: bool,
 ) -> Callable[[H], H]:
-    """Describe a route; without a description its docstring is used.
+    """Describe a route; without a description its docstring is used. `verb` is what a caller must be allowed.
 
     `public` routes need no token. Flags: `budget=False` exempts from rate budgets (probes);
     `token_in_query=True` allows the token in the address, for doors where clients cannot send headers.
@@ -71,6 +75,7 @@ def docs(
     def mark(handler: H) -> H:
         operation = _operation(handler)
         operation.tags, operation.summary, operation.public = tags, summary, public
+        operation.verb = verb
         operation.description = description or (handler.__doc__ or "").strip()
         operation.budget = flags.get("budget", True)
         operation.token_in_query = flags.get("token_in_query", False)

@@ -22,7 +22,14 @@ Decision = Literal["approve", "reject"]
 COUNTED = 10_000
 """A longer list says that it is this long: counting has to end."""
 
-_CALLER = {"is_approved": 1, "rejected": 1, "is_banned": 1, "is_admin": 1, "handle": 1}
+_CALLER = {
+    "is_approved": 1,
+    "rejected": 1,
+    "is_banned": 1,
+    "is_admin": 1,
+    "handle": 1,
+    "settings.privacy": 1,
+}
 _UNDECIDED: Raw = {"is_approved": False, "rejected": False}
 
 
@@ -33,6 +40,7 @@ class Caller:
     handle: str
     standing: Standing
     is_admin: bool
+    privacy: Privacy
 
 
 class UserSettings(BaseModel):
@@ -243,7 +251,7 @@ class User(Document):
 
 def _caller(raw: Raw) -> Caller:
     standing = _standing(is_banned=raw["is_banned"], rejected=raw["rejected"], is_approved=raw["is_approved"])
-    return Caller(raw["handle"], standing, raw["is_admin"])
+    return Caller(raw["handle"], standing, raw["is_admin"], raw["settings"]["privacy"])
 
 
 def _standing(*, is_banned: bool, rejected: bool, is_approved: bool) -> Standing:

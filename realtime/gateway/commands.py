@@ -16,6 +16,7 @@ from pydantic import BaseModel
 from common import metrics
 from common.errors import BadRequest
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 
 Result = Awaitable[BaseModel | None] | BaseModel | None
 F = TypeVar("F", bound=Callable[..., Result])
@@ -47,11 +48,12 @@ class ReservedEvent(BadRequest):
     code, text = "reserved_event", "That event name is reserved."
 
 
-def command(name: str) -> Callable[[F], F]:
-    """Mark a method as the handler of the client event `name`."""
+def command(name: str, verb: Verb | None = None) -> Callable[[F], F]:
+    """Mark a method as the handler of the client event `name`; `verb` is what its sender must be allowed."""
 
     def mark(function: F) -> F:
         cast("Any", function).__command__ = name
+        cast("Any", function).__verb__ = verb
         return function
 
     return mark
@@ -69,6 +71,7 @@ class Command:
     waits: bool
     succeeded: Counter
     seconds: Histogram
+    verb: Verb | None = None
 
 
 class CommandTable:
@@ -98,6 +101,7 @@ class CommandTable:
             inspect.iscoroutinefunction(method),
             metrics.commands.labels(name, "ok"),
             metrics.ack_seconds.labels(name),
+            cast("Verb | None", getattr(method, "__verb__", None)),
         )
 
     def find(self, name: str) -> Command:

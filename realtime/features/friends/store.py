@@ -8,6 +8,7 @@ from time import monotonic
 
 from common.ids import Id
 from documents.friends import Block, Friendship
+from realtime.policy import Relation
 from realtime.renewals import Renewals, due_after
 
 SECONDS = 1.5
@@ -75,6 +76,23 @@ class Blocks:
 
 def _pair(one: Id, other: Id) -> tuple[Id, Id]:
     return (one, other) if one < other else (other, one)
+
+
+class FriendBonds:
+    """What the policy asks of friendships and blocks, from the database as it is now."""
+
+    async def bonds(self, viewer: Id, user_ids: Collection[Id]) -> dict[Id, Relation]:
+        """FRIEND, PENDING, BLOCKING or BLOCKED_BY; who is none of these is left out."""
+        edges, blocks = await asyncio.gather(
+            Friendship.states_with(viewer, user_ids), Block.among(viewer, user_ids)
+        )
+        found = {
+            user: Relation.FRIEND if state == "accepted" else Relation.PENDING
+            for user, state in edges.items()
+        }
+        found |= {blocked: Relation.BLOCKING for blocker, blocked in blocks if blocker == viewer}
+        found |= {blocker: Relation.BLOCKED_BY for blocker, blocked in blocks if blocked == viewer}
+        return found
 
 
 async def friends_among(viewer: Id, user_ids: Collection[Id]) -> set[Id]:

@@ -1,10 +1,10 @@
 """People as other features need to know them: found by id or name, and shown in lists."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from common.errors import NotFound
 from common.ids import Id
-from documents.accounts import Privacy, User
+from documents.accounts import Caller, Privacy, User
 from realtime.features.accounts.schemas import handles
 
 
@@ -29,6 +29,10 @@ class People:
     async def exists(self, user_id: Id) -> bool:
         caller = await User.caller(user_id)
         return caller is not None and caller.standing == "active"
+
+    async def standings(self, user_ids: Collection[Id]) -> dict[Id, Caller]:
+        """Whether people take part, and what they show: for the policy, of everybody there is."""
+        return await User.callers(list(user_ids))
 
     async def privacy_of(self, user_ids: Iterable[Id]) -> dict[Id, Privacy]:
         """Who the active people among these are visible to."""
