@@ -1,8 +1,9 @@
 """Chaos (`make chaos`): two processes over one MongoDB and one Redis, killed and cut off while people talk.
 
-Clients retry every message through the socket and through REST, ignore 30 % of the acks, lose connections and
-mark things read. Afterwards it is asked first who has everything already, without any `sync`; then everybody
-syncs and `loadtests.checkers` compares what was acknowledged, what everyone has, and what both nodes show.
+A third of the clients use WebSockets, a third long polling, a third the one after the other. They retry every
+message through the socket and through REST, ignore 30 % of the acks, lose connections and mark things read.
+Afterwards it is asked first who has everything already, without any `sync`; then everybody syncs and
+`loadtests.checkers` compares what was acknowledged, what everyone has, and what both nodes show.
 """
 
 import argparse
@@ -13,7 +14,7 @@ import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import aiohttp
 
@@ -23,6 +24,7 @@ from loadtests.client import Client, Manners
 from loadtests.crowd import Talk, found_talks, gather_crowd
 from loadtests.faults import Trouble
 from loadtests.history import History
+from loadtests.links import Transport
 from loadtests.outcome import Outcome, rows_of
 from loadtests.plan import SHORT, Plan
 from loadtests.report import table
@@ -42,7 +44,8 @@ async def run(plan: Plan) -> Outcome:
         aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as http,
     ):
         names = [f"person{plan.seed}x{number}" for number in range(plan.clients)]
-        crowd = await gather_crowd(http, rig.urls, names, Manners())
+        manners = [Manners(transport=transport) for transport in get_args(Transport)]
+        crowd = await gather_crowd(http, rig.urls, names, manners)
         try:
             return await Chaos(plan, rig, crowd).run()
         finally:

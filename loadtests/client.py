@@ -16,6 +16,7 @@ import aiohttp
 
 from loadtests.answers import Refused, Unanswered
 from loadtests.history import Attempt, Clock, Person, Reading, Send
+from loadtests.links import Transport
 from loadtests.state import ClientState, Json
 from loadtests.wire import Wire
 
@@ -28,8 +29,9 @@ SETTLED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Manners:
-    """How patient a client is, and how careless with what it is told."""
+    """How a client connects, how patient it is, and how careless with what it is told."""
 
+    transport: Transport = "websocket"
     answer_within: float = 5.0
     ignored_acks: float = 0.3
     tries: int = 40
@@ -84,6 +86,10 @@ class Client:
         self._avoid: dict[str, float] = {}
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    @property
+    def transport(self) -> Transport:
+        return self._manners.transport
+
     # -- being there
 
     def start(self) -> None:
@@ -108,7 +114,8 @@ class Client:
         failures = 0
         while True:
             try:
-                wire = await Wire.open(self._http, self._some_url(), self.account.token, self._hear)
+                url, token, transport = self._some_url(), self.account.token, self._manners.transport
+                wire = await Wire.open(self._http, url, token, self._hear, transport)
             except (*Troubles, Refused):
                 failures += 1
                 await self._pause(failures)

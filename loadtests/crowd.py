@@ -53,15 +53,15 @@ async def sign_up(http: aiohttp.ClientSession, url: str, name: str) -> Account:
 
 
 async def gather_crowd(
-    http: aiohttp.ClientSession, urls: Sequence[str], names: Sequence[str], manners: Manners
+    http: aiohttp.ClientSession, urls: Sequence[str], names: Sequence[str], manners: Sequence[Manners]
 ) -> list[Client]:
-    """One client for each name, signed up at alternating nodes."""
+    """One client for each name, signed up at alternating nodes, with the manners in turn."""
     gate, clock = asyncio.Semaphore(AT_ONCE), Clock()
 
     async def one(place: int, name: str) -> Client:
         async with gate:
             account = await sign_up(http, urls[place % len(urls)], name)
-        return Client(account, urls, http, clock, manners)
+        return Client(account, urls, http, clock, manners[place % len(manners)])
 
     return list(await asyncio.gather(*(one(place, name) for place, name in enumerate(names))))
 

@@ -1,5 +1,6 @@
 """What came of a chaos run."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -37,8 +38,10 @@ def rows_of(outcome: Outcome, crowd: Sequence[Client]) -> Rows:
     sends, numbers = outcome.history.sends, [client.numbers for client in crowd]
     latencies = [one for number in numbers for one in number.latencies]
     stored = sum(len(entries) for entries in outcome.history.views[0].messages.values())
+    kinds = Counter(client.transport for client in crowd)
     return [
         ("clients, conversations", f"{len(crowd)}, {len(outcome.history.members)}"),
+        ("transports", ", ".join(f"{kind} {count}" for kind, count in kinds.items())),
         ("faults", "; ".join(outcome.faults)),
         ("messages sent", len(sends)),
         ("attempts (socket, REST)", _attempts(outcome.history)),

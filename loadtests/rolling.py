@@ -175,7 +175,7 @@ async def run(roll: Roll) -> tuple[Outcome, Seen]:
         ) as http,
     ):
         names = [f"person{roll.seed}x{number}" for number in range(roll.clients)]
-        crowd = await gather_crowd(http, [front.url], names, Manners())
+        crowd = await gather_crowd(http, [front.url], names, [Manners()])
         try:
             return await Rolling(roll, rig, crowd, seen).run(), seen
         finally:

@@ -1,9 +1,10 @@
-"""A raw Socket.IO connection over an aiohttp websocket: cheap enough for many in one process.
+"""A raw Socket.IO connection over aiohttp: cheap enough for many in one process.
 
 Engine.IO v4 and Socket.IO protocol v5, default namespace, JSON only.
 """
 
 import asyncio
+import contextlib
 import itertools
 from collections.abc import Callable
 from typing import Any, Self
@@ -12,6 +13,7 @@ import aiohttp
 import orjson
 
 from loadtests.answers import Refused, Unanswered
+from loadtests.links import Link, Transport, open_link
 
 Json = dict[str, Any]
 Listener = Callable[[str, Json], None]
@@ -23,8 +25,8 @@ _ids = itertools.count(1)
 class Wire:
     """One authenticated socket."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, url: str, listener: Listener) -> None:
-        self._socket, self._listener = socket, listener
+    def __init__(self, link: Link, url: str, listener: Listener) -> None:
+        self._link, self._listener = link, listener
         self.url, self.id = url, f"socket {next(_ids)}"
         self.closed = asyncio.Event()
         self._acks: dict[int, asyncio.Future[Json]] = {}
@@ -32,12 +34,18 @@ class Wire:
         self._reader: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, http: aiohttp.ClientSession, url: str, token: str, listener: Listener) -> Self:
+    async def open(
+        cls,
+        http: aiohttp.ClientSession,
+        url: str,
+        token: str,
+        listener: Listener,
+        transport: Transport = "websocket",
+    ) -> Self:
         """Connect and authenticate; raises `Refused`, `Unanswered` or what aiohttp raises."""
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                address = f"{url}/socket.io/?EIO=4&transport=websocket"
-                wire = cls(await http.ws_connect(address, max_msg_size=0), url, listener)
+                wire = cls(await open_link(http, url, transport), url, listener)
                 try:
                     await wire._greet(token)
                 except BaseException:
@@ -49,30 +57,23 @@ class Wire:
         return wire
 
     async def _greet(self, token: str) -> None:
-        await self._next()
         await self._say("40", {"token": token})
-        answer = await self._next()
+        answer = await self._link.next()
         while not answer.startswith(("40", "44")):
             self._take(answer)
-            answer = await self._next()
+            answer = await self._link.next()
         if answer.startswith("44"):
             raise Refused(orjson.loads(answer[2:])["data"])
 
-    async def _next(self) -> str:
-        message = await self._socket.receive()
-        if message.type is not aiohttp.WSMsgType.TEXT:
-            raise Unanswered
-        return message.data
-
     async def _say(self, head: str, payload: Any) -> None:
-        await self._socket.send_str(head + orjson.dumps(payload).decode())
+        await self._link.say(head + orjson.dumps(payload).decode())
 
     async def _read(self) -> None:
         try:
             while True:
-                text = await self._next()
+                text = await self._link.next()
                 if text == "2":
-                    await self._socket.send_str("3")
+                    await self._link.say("3")
                 elif text in {"1", "41"}:
                     return
                 else:
@@ -119,14 +120,13 @@ class Wire:
             if not ack.done():
                 ack.set_exception(Unanswered())
                 ack.exception()
-        connection = self._socket._conn
-        if connection is not None and connection.transport is not None:
-            connection.transport.abort()
+        self._link.abort()
 
     async def close(self) -> None:
         """Leave properly."""
         if not self.closed.is_set():
-            await self._socket.close()
+            with contextlib.suppress(Unanswered, OSError, aiohttp.ClientError):
+                await self._link.close()
         self.abort()
         if self._reader is not None:
             await asyncio.wait([self._reader], timeout=2.0)
