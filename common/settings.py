@@ -103,6 +103,18 @@ class Streams(_Group):
     batch: int = Field(default=256, ge=1, le=2000)
 
 
+class Personal(_Group):
+    """Deleting accounts, and copies of what is stored about people. In seconds."""
+
+    deletion_grace: float = Field(default=30 * 86_400, ge=0)
+    deletion_settle: float = Field(default=60.0, gt=0)
+    """After it, what was under way while an account was erased is over, and is erased as well."""
+    export_every: float = Field(default=86_400, ge=0)
+    export_lifetime: float = Field(default=7 * 86_400, gt=0)
+    lease: float = Field(default=60.0, gt=0)
+    look_every: float = Field(default=5.0, gt=0)
+
+
 class Settings(BaseSettings):
     """Everything that can be configured, validated at start."""
 
@@ -142,6 +154,7 @@ class Settings(BaseSettings):
     smtp: Smtp = Smtp()
     tls: Tls = Tls()
     streams: Streams = Streams()
+    personal: Personal = Personal()
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,7 @@ import json
 import re
 import secrets
 import time
+import uuid
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Literal
@@ -36,11 +37,13 @@ REMEMBERED = 4096
 _pyjwt: Any = jwt  # its types name a package for other algorithms, which is not installed
 
 _SIGNED = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{43}")
-_OPAQUE = re.compile(r"pl[rp]_[A-Za-z0-9_-]{43}")
+_OPAQUE = re.compile(r"pl[rpa]_[A-Za-z0-9_-]{43}")
+_RESTORE = re.compile(r"pls_([0-9a-f-]{36})\.(\d{1,15})\.(\d{1,12})\.([A-Za-z0-9_-]{43})")
 
-Kind = Literal["plr_", "plp_"]
+Kind = Literal["plr_", "plp_", "pla_"]
 REFRESH: Kind = "plr_"
 RESET: Kind = "plp_"
+APPEAL: Kind = "pla_"
 
 
 class InvalidToken(Unauthenticated):
@@ -195,6 +198,41 @@ def digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
+@dataclass(frozen=True, slots=True)
+class Restoration:
+    """Whose account is not to be deleted after all: out of the deletion that is due at that millisecond."""
+
+    user_id: Id
+    due_ms: int
+
+
+class RestoreTokens:
+    """Signed tokens by which somebody takes the deletion of their account back; nothing of them is stored."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret, b"plaza: taking a deletion back", "sha256")
+
+    def issue(self, wanted: Restoration, lifetime: int) -> str:
+        """A token that is good for this deletion, for `lifetime` seconds."""
+        content = f"{wanted.user_id}.{wanted.due_ms}.{int(time.time()) + lifetime}"
+        return f"pls_{content}.{self._seal(content)}"
+
+    def read(self, token: str) -> Restoration:
+        """What a token is good for; raises `InvalidToken`."""
+        match = _RESTORE.fullmatch(token)
+        if match is None:
+            raise InvalidToken
+        user_id, due, expires, seal = match.groups()
+        if not hmac.compare_digest(self._seal(f"{user_id}.{due}.{expires}"), seal):
+            raise InvalidToken
+        if int(expires) <= time.time():
+            raise InvalidToken
+        return Restoration(user_id, int(due))
+
+    def _seal(self, content: str) -> str:
+        return _encoded(hmac.digest(self._key, content.encode(), "sha256"))
+
+
 class Succession:
     """Names the one token that follows a refresh token, so that it need not be stored to be said twice."""
 
@@ -204,3 +242,31 @@ class Succession:
     def after(self, token: str) -> str:
         """The successor of a refresh token."""
         return REFRESH + _encoded(hmac.digest(self._key, token.encode(), "sha256"))
+
+
+class AppealTokens:
+    """Lets somebody who cannot log in speak about what was done to them: once for each of `number`.
+
+    A token is the id of what it is about and 128 bits of HMAC, so that it need not be stored.
+    """
+
+    def __init__(self, secret: bytes) -> None:
+        self._key = hmac.digest(secret, b"plaza: appeals", "sha256")
+
+    def issue(self, about: Id, number: int) -> str:
+        """The token for the appeal of that number; the same arguments give the same token."""
+        subject = uuid.UUID(about).bytes
+        return APPEAL + _encoded(subject + self._seal(subject, number))
+
+    def subject(self, token: str) -> Id:
+        """What a token is about, if it is one; raises `InvalidToken` or `WrongTokenType`."""
+        require_kind(APPEAL, token)
+        return str(uuid.UUID(bytes=_decoded(token.removeprefix(APPEAL))[:16]))
+
+    def fits(self, token: str, number: int) -> bool:
+        """Whether it is the token of that number."""
+        found = _decoded(token.removeprefix(APPEAL))
+        return hmac.compare_digest(found[16:], self._seal(found[:16], number))
+
+    def _seal(self, subject: bytes, number: int) -> bytes:
+        return hmac.digest(self._key, subject + number.to_bytes(4), "sha256")[:16]

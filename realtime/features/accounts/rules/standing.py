@@ -4,7 +4,7 @@ from typing import Literal
 
 from common.errors import Forbidden
 
-Standing = Literal["active", "pending", "rejected", "banned"]
+Standing = Literal["active", "pending", "rejected", "banned", "leaving"]
 
 
 class PendingApproval(Forbidden):
@@ -19,11 +19,15 @@ class Banned(Forbidden):
     code, text = "account_banned", "Your account is banned."
 
 
+class AccountLeaving(Forbidden):
+    code, text = "account_leaving", "This account is going to be deleted."
+
+
 class AdminOnly(Forbidden):
     code, text = "admin_only", "Only administrators may do that."
 
 
-_REFUSALS = {"pending": PendingApproval, "rejected": Rejected, "banned": Banned}
+_REFUSALS = {"pending": PendingApproval, "rejected": Rejected, "banned": Banned, "leaving": AccountLeaving}
 
 
 def require_active(standing: Standing) -> None:

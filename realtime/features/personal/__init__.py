@@ -1,0 +1,5 @@
+"""What is keyed to a person: a copy of it for them, and its end when they leave."""
+
+from realtime.features.personal.service import DeletionService
+
+__all__ = ["DeletionService"]
