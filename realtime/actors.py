@@ -1,14 +1,15 @@
 """The actor runtime: one key, one bounded mailbox, one message at a time.
 
-An actor costs no task while nothing is waiting for it. It is started by its first message, forgotten when
-it has been idle, replaced when it breaks, and drained in order on shutdown. Actors are local to a node; they
-make races rare, the database makes them impossible.
+An actor costs no task while nothing is waiting for it: what it can do at once is done by whoever tells it. It
+is started by its first message, forgotten when it has been idle, replaced when it breaks, and drained in
+order on shutdown. Actors are local to a node; they make races rare, the database makes them impossible.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from types import CoroutineType
 from typing import Any, Generic, TypeVar, cast
 
 import structlog
@@ -19,6 +20,9 @@ from common.errors import Internal, Overloaded, Unavailable, as_app_error
 log = structlog.get_logger(__name__)
 
 R = TypeVar("R")
+
+ROUNDS = 2
+"""Rounds of the sweeper in the time after which an idle actor is forgotten."""
 
 
 class Ask(Generic[R]):
@@ -36,10 +40,16 @@ class Tell:
 class Actor:
     """Live state of one key. It may lose all it knows; what must be true is in the database."""
 
+    keeps_time = False
+    """Whether it sees to it itself that no message takes too long."""
     _cell: "_Cell | None" = None
 
-    async def receive(self, message: Ask[Any] | Tell) -> Any:
-        """Handle one message. Returning a future lets the next message start before the answer is there."""
+    def receive(self, message: Ask[Any] | Tell) -> Any:
+        """Handle one message. As a coroutine it may wait, and the next message waits for it.
+
+        A plain function runs at once when nothing is in front of it, and may return a coroutine that does the
+        rest. Answering with a future lets the next message start before the answer is there.
+        """
         raise TypeError(message)
 
     async def stopped(self) -> None:
@@ -58,28 +68,28 @@ class Actor:
 
 def _tell_if_there(cell: "_Cell | None", actor: Actor, message: Tell) -> None:
     if cell is not None and cell.actor is actor:
-        cell.put(message, None)
+        cell.actors.take(cell, (message, None))
 
 
-_Waiting = tuple[Ask[Any] | Tell, asyncio.Future[Any] | None]
+_Reply = asyncio.Future[Any] | None
+_Letter = tuple[Ask[Any] | Tell, _Reply]
+_Work = Coroutine[Any, Any, None]
 
 
 @dataclass(slots=True)
 class _Cell:
-    """An actor's place in the runtime: its mailbox and whether someone is working it off."""
+    """An actor's place in the runtime: its mailbox, and who works it off when something takes a while."""
 
     kind: str
     key: str
     actors: "Actors"
     actor: Actor | None = None
-    mailbox: deque[_Waiting] = field(default_factory=deque[_Waiting])
+    mailbox: deque[_Letter] = field(default_factory=deque[_Letter])
     worker: asyncio.Task[None] | None = None
-    used: float = 0.0
-
-    def put(self, message: Ask[Any] | Tell, reply: asyncio.Future[Any] | None) -> None:
-        self.mailbox.append((message, reply))
-        if self.worker is None:
-            self.worker = asyncio.get_running_loop().create_task(self.actors.work_off(self))
+    is_busy: bool = False
+    """Whether a message is in hand."""
+    rounds: int = 0
+    """How often the sweeper has come by since the last message."""
 
 
 class Actors:
@@ -97,14 +107,14 @@ class Actors:
         self._factories[kind] = factory
 
     def ask(self, kind: str, key: str, message: Ask[R]) -> Awaitable[R]:
-        """Queue `message` now and return its answer to await; raises `Overloaded` at once when it is full."""
+        """Hand `message` over now, and return its answer to await; raises `Overloaded` when too many wait."""
         reply: asyncio.Future[R] = asyncio.get_running_loop().create_future()
-        self._queue(kind, key, message, cast("asyncio.Future[Any]", reply))
+        self._put(kind, key, (message, cast("asyncio.Future[Any]", reply)))
         return self._within_deadline(reply)
 
     def tell(self, kind: str, key: str, message: Tell) -> None:
-        """Queue `message`; raises `Overloaded` at once when the mailbox is full."""
-        self._queue(kind, key, message, None)
+        """Hand `message` over now; raises `Overloaded` when too many wait."""
+        self._put(kind, key, (message, None))
 
     def __len__(self) -> int:
         return len(self._cells)
@@ -115,71 +125,112 @@ class Actors:
     def is_busy(self, kind: str, key: str) -> bool:
         """Whether an actor has messages waiting or in hand."""
         cell = self._cells.get((kind, key))
-        return cell is not None and cell.worker is not None
+        return cell is not None and cell.is_busy
 
     async def _within_deadline(self, reply: asyncio.Future[R]) -> R:
+        if reply.done():
+            return reply.result()
         async with asyncio.timeout(self._deadline):
             return await reply
 
-    def _queue(
-        self, kind: str, key: str, message: Ask[Any] | Tell, reply: asyncio.Future[Any] | None
-    ) -> None:
+    def _put(self, kind: str, key: str, letter: _Letter) -> None:
         if self._closed:
             raise Unavailable
-        cell = self._cells.get((kind, key))
-        if cell is None:
-            cell = self._cells[kind, key] = _Cell(kind, key, self)
-            metrics.actors.labels(kind).inc()
-            if self._sweeper is None:
-                self._sweeper = asyncio.get_running_loop().create_task(self._forget_idle())
-        if len(cell.mailbox) >= self._mailbox:
-            metrics.mailbox_overflows.labels(kind).inc()
-            raise Overloaded
-        cell.put(message, reply)
-        metrics.mailbox_depth.labels(kind).observe(len(cell.mailbox))
+        cell = self._cells.get((kind, key)) or self._new_cell(kind, key)
+        if cell.is_busy:
+            waiting = len(cell.mailbox) + 1
+            if waiting > self._mailbox:
+                metrics.mailbox_overflows.labels(kind).inc()
+                raise Overloaded
+            metrics.mailbox_depth.labels(kind).observe(waiting)
+        self.take(cell, letter)
 
-    async def work_off(self, cell: _Cell) -> None:
-        """Handle what waits in a mailbox, one message after the other."""
-        try:
-            while cell.mailbox:
-                await self._handle(cell, *cell.mailbox.popleft())
-        finally:
-            cell.used = asyncio.get_running_loop().time()
-            cell.worker = None
+    def _new_cell(self, kind: str, key: str) -> _Cell:
+        cell = self._cells[kind, key] = _Cell(kind, key, self)
+        metrics.actors.labels(kind).inc()
+        if self._sweeper is None:
+            self._sweeper = asyncio.get_running_loop().create_task(self._forget_idle())
+        return cell
 
-    async def _handle(self, cell: _Cell, message: Ask[Any] | Tell, reply: asyncio.Future[Any] | None) -> None:
-        try:
-            async with asyncio.timeout(self._deadline):
-                answer = await self._actor_of(cell).receive(message)
-        except Exception as error:
-            refusal = as_app_error(error)
-            if refusal.code == Internal.code:
-                await self._replace(cell, message)
-            _fail(reply, refusal, error)
+    def take(self, cell: _Cell, letter: _Letter) -> None:
+        """Handle a message; behind those in front of it, if there are any."""
+        if cell.is_busy:
+            cell.mailbox.append(letter)
+            return
+        cell.is_busy = True
+        work = self._begin(cell, letter)
+        if work is None and not cell.mailbox:
+            cell.is_busy = False
         else:
-            _answer(reply, answer)
+            cell.worker = asyncio.get_running_loop().create_task(self._work_off(cell, work))
 
-    def _actor_of(self, cell: _Cell) -> Actor:
-        if cell.actor is None:
-            cell.actor = self._factories[cell.kind](cell.key)
-            cell.actor._cell = cell  # pyright: ignore[reportPrivateUsage]  (the runtime binds its actors)
-        return cell.actor
+    async def _work_off(self, cell: _Cell, work: _Work | None) -> None:
+        """Finish what has begun, then handle what waits in the mailbox, one message after the other."""
+        try:
+            if work is not None:
+                await work
+            while cell.mailbox:
+                if (work := self._begin(cell, cell.mailbox.popleft())) is not None:
+                    await work
+        finally:
+            cell.worker, cell.is_busy = None, False
 
-    async def _replace(self, cell: _Cell, message: Ask[Any] | Tell) -> None:
-        """An actor with a bug is stopped; the next message starts a new one."""
-        log.exception("actor_broke", kind=cell.kind, message=type(message).__name__)
+    def _begin(self, cell: _Cell, letter: _Letter) -> _Work | None:
+        """Let the actor have a message; what is left to be done, if that takes a while."""
+        cell.rounds = 0
+        try:
+            actor = cell.actor or self._new_actor(cell)
+            answer = actor.receive(letter[0])
+        except Exception as error:
+            return self._refuse(cell, letter, error)
+        if type(answer) is CoroutineType:
+            deadline = None if actor.keeps_time else self._deadline
+            return self._finish(cell, letter, cast("_Work", answer), deadline)
+        _answer(letter[1], answer)
+        return None
+
+    async def _finish(
+        self, cell: _Cell, letter: _Letter, work: Awaitable[Any], deadline: float | None
+    ) -> None:
+        try:
+            if deadline is None:
+                answer = await work
+            else:
+                async with asyncio.timeout(deadline):
+                    answer = await work
+        except Exception as error:
+            if (left := self._refuse(cell, letter, error)) is not None:
+                await left
+        else:
+            _answer(letter[1], answer)
+
+    def _new_actor(self, cell: _Cell) -> Actor:
+        actor = cell.actor = self._factories[cell.kind](cell.key)
+        actor._cell = cell  # pyright: ignore[reportPrivateUsage]  (the runtime binds its actors)
+        return actor
+
+    def _refuse(self, cell: _Cell, letter: _Letter, error: Exception) -> _Work | None:
+        """Answer with `error`. An actor with a bug is replaced before that."""
+        refusal = as_app_error(error)
+        if refusal.code != Internal.code:
+            _fail(letter[1], refusal, error)
+            return None
+        log.error("actor_broke", kind=cell.kind, message=type(letter[0]).__name__, exc_info=error)
         metrics.actor_failures.labels(cell.kind).inc()
+        return self._replace(cell, letter[1], refusal, error)
+
+    async def _replace(self, cell: _Cell, reply: _Reply, refusal: Exception, error: Exception) -> None:
         actor, cell.actor = cell.actor, None
         await self._stop_actor(cell.kind, actor)
+        _fail(reply, refusal, error)
 
     async def forget(self, kind: str, key: str) -> None:
         """Stop an actor after what is already in its mailbox."""
         cell = self._cells.get((kind, key))
-        if cell is None:
-            return
-        if cell.worker is not None:
-            await asyncio.wait([cell.worker], timeout=self._deadline)
-        await self._drop(cell)
+        if cell is not None:
+            if cell.worker is not None:
+                await asyncio.wait([cell.worker], timeout=self._deadline)
+            await self._drop(cell)
 
     async def _drop(self, cell: _Cell) -> None:
         if self._cells.get((cell.kind, cell.key)) is not cell:
@@ -200,10 +251,10 @@ class Actors:
 
     async def _forget_idle(self) -> None:
         while True:
-            await asyncio.sleep(self._idle / 2)
-            limit = asyncio.get_running_loop().time() - self._idle
+            await asyncio.sleep(self._idle / ROUNDS)
             for cell in list(self._cells.values()):
-                rests = cell.worker is None and not cell.mailbox and cell.used < limit
+                cell.rounds += 1
+                rests = not cell.is_busy and cell.rounds > ROUNDS
                 if rests and (cell.actor is None or cell.actor.is_idle):
                     await self._drop(cell)
 
@@ -221,16 +272,14 @@ class Actors:
             await self._drop(cell)
 
 
-def _fail(
-    reply: asyncio.Future[Any] | None, error: BaseException, cause: BaseException | None = None
-) -> None:
+def _fail(reply: _Reply, error: BaseException, cause: BaseException | None = None) -> None:
     if reply is not None and not reply.done():
         if error is not cause:
             error.__cause__ = cause
         reply.set_exception(error)
 
 
-def _answer(reply: asyncio.Future[Any] | None, answer: Any) -> None:
+def _answer(reply: _Reply, answer: Any) -> None:
     if reply is None or reply.done():
         return
     if not isinstance(answer, asyncio.Future):

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from dataclasses import dataclass
+from types import CoroutineType
 from typing import Any, cast
 
 import orjson
@@ -16,25 +17,29 @@ from common.ids import new_id
 from realtime.actors import Actor, Ask, Tell
 from realtime.fanout import Packet
 from realtime.gateway.commands import Command
-from realtime.gateway.packets import EVENT, Incoming
+from realtime.gateway.packets import Incoming
 from realtime.gateway.session import Session
 
 log = structlog.get_logger(__name__)
 
 
+Left = Coroutine[Any, Any, BaseModel | None]
+"""What is left of a command when it has to wait."""
+
+
 @dataclass(slots=True)
 class Do(Tell):
-    """Run a command for this session."""
+    """Run a command for this session, or what is left of it."""
 
     command: Command
-    payload: Any
-    ack: int | None
+    said: Incoming
     received: float
+    left: Left | None = None
 
 
 def ok_packet(ack: int, result: BaseModel | None) -> Packet:
     """Say yes: `{"ok": true, "data": …}`."""
-    data = result.model_dump_json(by_alias=True) if result is not None and type(result).model_fields else "{}"
+    data = "{}" if result is None else result.__pydantic_serializer__.to_json(result, by_alias=True).decode()
     return Packet(f'3{ack}[{{"ok":true,"data":{data}}}]')
 
 
@@ -46,64 +51,63 @@ def refusal_packet(ack: int | None, error: BaseException, request_id: str) -> Pa
     return Packet(f"3{ack}" + orjson.dumps([{"ok": False, "error": body}]).decode())
 
 
-def run_at_once(session: Session, command: Command, said: Incoming) -> None:
-    """Run a command that never waits, here and now. It takes no time worth a histogram."""
+def begin(session: Session, command: Command, said: Incoming) -> Left | None:
+    """Run a command here and now; if it has to wait for something, what is left of it is returned."""
     if not session.is_open:
-        return
+        return None
     try:
         session.require_fresh()
-        result = command.handler(session, _body_of(command, said.payload))
+        body = command.body.__pydantic_validator__.validate_python(said.payload, by_alias=True, by_name=False)
+        result = command.handler(session, body)
     except Exception as error:
         _refuse(session, command, said.ack, error, new_id())
-        return
+        return None
+    if type(result) is CoroutineType:
+        return cast("Left", result)
     if said.ack is not None:
         session.send(ok_packet(said.ack, cast("BaseModel | None", result)))
     command.succeeded.inc()
+    return None
 
 
 class SessionActor(Actor):
     """Runs the commands of one session in the order in which they came."""
 
+    keeps_time = True
+
     def __init__(self, session: Session, deadline: float) -> None:
         self._session, self._deadline = session, deadline
 
-    async def receive(self, message: Ask[Any] | Tell) -> None:
-        match message:
-            case Do(command=command) if command.waits:
-                await self._run(message)
-            case Do(command=command):
-                run_at_once(self._session, command, Incoming(EVENT, message.ack, payload=message.payload))
-            case _:
-                raise TypeError(message)
+    def receive(self, message: Ask[Any] | Tell) -> Coroutine[Any, Any, None] | None:
+        if not isinstance(message, Do):
+            raise TypeError(message)
+        left = message.left or begin(self._session, message.command, message.said)
+        return None if left is None else self._finish(message, left)
 
-    async def _run(self, job: Do) -> None:
+    async def _finish(self, job: Do, left: Left) -> None:
         session, command = self._session, job.command
         if not session.is_open:
+            left.close()
             return
         request_id = new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id, session_id=session.id)
         try:
-            session.require_fresh()
-            body = _body_of(command, job.payload)
             async with asyncio.timeout(self._deadline):
-                result = await cast("Awaitable[BaseModel | None]", command.handler(session, body))
+                result = await left
         except Exception as error:
-            _refuse(session, command, job.ack, error, request_id)
+            _refuse(session, command, job.said.ack, error, request_id)
         else:
-            if job.ack is not None:
-                session.send(ok_packet(job.ack, result))
+            if job.said.ack is not None:
+                session.send(ok_packet(job.said.ack, result))
             command.succeeded.inc()
         command.seconds.observe(time.perf_counter() - job.received)
-
-
-def _body_of(command: Command, payload: Any) -> BaseModel:
-    return command.body.model_validate(payload, by_alias=True, by_name=False)
 
 
 def _refuse(session: Session, command: Command, ack: int | None, error: Exception, request_id: str) -> None:
     problem = as_app_error(error)
     if problem.code == "internal":
-        log.exception("command_failed", command=command.name, exc_info=error)
+        trace = {"command": command.name, "request_id": request_id, "session_id": session.id}
+        log.error("command_failed", exc_info=error, **trace)
     session.send(refusal_packet(ack, _without_values(problem), request_id))
     metrics.commands.labels(command.name, problem.code).inc()
 

@@ -1,14 +1,15 @@
 """The command table: which events a client may send, and the typed handler behind each.
 
 A handler is a method `async def name(self, session: Session, body: BodyModel) -> ResultModel | None`.
-One that never waits is a plain `def`: it runs at once, without a task, when nothing is in front of it.
+As a plain `def` it runs at once, without a task, when nothing is in front of it; it returns the result, or a
+coroutine if it has to wait after all (`Soon[ResultModel]`).
 The table reads both models from its annotations; they are also what `/docs/realtime` shows.
 """
 
 import inspect
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast, get_type_hints
+from typing import Any, TypeVar, cast, get_args, get_type_hints
 
 from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
@@ -20,7 +21,10 @@ from realtime.policy import Verb
 
 Result = Awaitable[BaseModel | None] | BaseModel | None
 F = TypeVar("F", bound=Callable[..., Result])
+R = TypeVar("R")
 Handler = Callable[[Session, Any], Result]
+Soon = R | Coroutine[Any, Any, R]
+"""A result, or what leads to it."""
 
 RESERVED = frozenset(
     {
@@ -61,14 +65,13 @@ def command(name: str, verb: Verb | None = None) -> Callable[[F], F]:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One client event: its name, shapes, description and handler; `waits` if that is a coroutine."""
+    """One client event: its name, shapes, description and handler."""
 
     name: str
     body: type[BaseModel]
     result: type[BaseModel] | None
     description: str
     handler: Handler
-    waits: bool
     succeeded: Counter
     seconds: Histogram
     verb: Verb | None = None
@@ -91,14 +94,12 @@ class CommandTable:
         if name in self._commands or name in RESERVED:
             raise TypeError(f"command {name} is defined twice or reserved")
         hints = get_type_hints(method)
-        result = hints.get("return")
         self._commands[name] = Command(
             name,
             hints["body"],
-            result if isinstance(result, type) and issubclass(result, BaseModel) else None,
+            _result_of(hints.get("return")),
             inspect.cleandoc(method.__doc__ or ""),
             method,
-            inspect.iscoroutinefunction(method),
             metrics.commands.labels(name, "ok"),
             metrics.ack_seconds.labels(name),
             cast("Verb | None", getattr(method, "__verb__", None)),
@@ -118,3 +119,9 @@ class CommandTable:
 
     def __contains__(self, name: str) -> bool:
         return name in self._commands
+
+
+def _result_of(annotation: Any) -> type[BaseModel] | None:
+    """The model among what a handler may return."""
+    kinds = get_args(annotation) or (annotation,)
+    return next((kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)), None)

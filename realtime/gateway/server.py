@@ -25,9 +25,9 @@ from realtime import channels
 from realtime.actors import Actors
 from realtime.fanout import LocalFanout
 from realtime.gateway import door, packets
-from realtime.gateway.actor import Do, SessionActor, refusal_packet, run_at_once
+from realtime.gateway.actor import Do, SessionActor, begin, refusal_packet
 from realtime.gateway.admission import Admission
-from realtime.gateway.commands import CommandTable
+from realtime.gateway.commands import Command, CommandTable
 from realtime.gateway.doorman import Handshake
 from realtime.gateway.notices import draining_packet
 from realtime.gateway.peer import Peer
@@ -258,15 +258,24 @@ class Gateway:
             if self.wait is not None and (seconds := self.wait(session.user_id)):
                 self._flooded(peer)
                 raise RateLimited(retry_after=seconds)
-            command = self._table.find(packet.event)
-            if command.waits or self._actors.is_busy("session", session.id):
-                job = Do(command, packet.payload, packet.ack, time.perf_counter())
-                self._actors.tell("session", session.id, job)
-            else:
-                run_at_once(session, command, packet)
+            self._begin(session, self._table.find(packet.event), packet)
         except AppError as error:
             metrics.commands.labels(_known(self._table, packet.event), error.code).inc()
             session.send(refusal_packet(packet.ack, error, new_id()))
+
+    def _begin(self, session: Session, command: Command, packet: packets.Incoming) -> None:
+        """Run a command now, behind those in front of it; what has to wait for something is the actor's."""
+        left = None
+        if not self._actors.is_busy("session", session.id):
+            left = begin(session, command, packet)
+            if left is None:
+                return
+        try:
+            self._actors.tell("session", session.id, Do(command, packet, time.perf_counter(), left))
+        except AppError:
+            if left is not None:
+                left.close()
+            raise
 
     def _flooded(self, peer: Peer) -> None:
         now = time.monotonic()

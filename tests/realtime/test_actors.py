@@ -179,3 +179,111 @@ async def test_stopping_finishes_what_waits_and_takes_no_more(notes: list[str]) 
     assert notes == [*map(str, range(10)), "stopped a"]
     with pytest.raises(Unavailable):
         actors.tell("sum", "a", Note("late"))
+
+
+class Prompt(Actor):
+    """Does what it can at once, and the rest as a coroutine."""
+
+    def __init__(self, actors: Actors, notes: list[str]) -> None:
+        self.actors, self.notes, self.total = actors, notes, 0
+
+    def receive(self, message: Ask[Any] | Tell) -> Any:
+        match message:
+            case Add(amount=amount):
+                self.total += amount
+                return self.total
+            case Note(text="twice"):
+                self.actors.tell("prompt", "a", Note("again"))
+                self.notes.append("twice")
+            case Note(text=text):
+                self.notes.append(text)
+            case Break():
+                raise RuntimeError("the secret inside")
+            case Wait(gate=gate):
+                return self.wait(gate)
+            case _:
+                raise TypeError(message)
+        return None
+
+    async def wait(self, gate: asyncio.Event) -> str:
+        self.notes.append("waits")
+        await gate.wait()
+        self.notes.append("waited")
+        return "done"
+
+    async def stopped(self) -> None:
+        await asyncio.sleep(0)
+        self.notes.append("stopped")
+
+
+def prompt_actors(notes: list[str], **options: Any) -> Actors:
+    actors = Actors(**options)
+    actors.register("prompt", lambda _: Prompt(actors, notes))
+    return actors
+
+
+async def test_what_needs_no_waiting_is_done_when_it_is_told(notes: list[str]) -> None:
+    actors = prompt_actors(notes)
+
+    actors.tell("prompt", "a", Note("one"))
+    actors.tell("prompt", "a", Note("two"))
+
+    assert notes == ["one", "two"]
+    assert not actors.is_busy("prompt", "a")
+    assert await actors.ask("prompt", "a", Add(2)) == 2
+
+
+async def test_what_an_actor_tells_itself_comes_after_what_it_does(notes: list[str]) -> None:
+    actors = prompt_actors(notes)
+
+    actors.tell("prompt", "a", Note("twice"))
+    actors.tell("prompt", "a", Note("last"))
+    assert await actors.ask("prompt", "a", Add(1)) == 1
+
+    assert notes == ["twice", "again", "last"]
+
+
+async def test_what_can_be_done_at_once_still_waits_for_what_is_in_front(notes: list[str]) -> None:
+    actors, gate = prompt_actors(notes), asyncio.Event()
+    waiting = asyncio.ensure_future(actors.ask("prompt", "a", Wait(gate)))
+    await asyncio.sleep(0)
+    actors.tell("prompt", "a", Note("behind"))
+    await asyncio.sleep(0)
+    assert notes == ["waits"]
+    assert actors.is_busy("prompt", "a")
+
+    gate.set()
+
+    assert await waiting == "done"
+    assert await actors.ask("prompt", "a", Add(1)) == 1
+    assert notes == ["waits", "waited", "behind"]
+
+
+async def test_an_actor_that_breaks_at_once_is_stopped_before_the_next_message(notes: list[str]) -> None:
+    actors = prompt_actors(notes)
+    await actors.ask("prompt", "a", Add(5))
+
+    broken, after = actors.ask("prompt", "a", Break()), actors.ask("prompt", "a", Add(1))
+    actors.tell("prompt", "a", Note("after"))
+
+    with pytest.raises(Internal) as error:
+        await broken
+    assert "secret" not in str(error.value)
+    assert await after == 1
+    assert notes == ["stopped", "after"]
+
+
+async def test_a_mailbox_is_bounded_behind_what_has_begun(notes: list[str]) -> None:
+    actors, gate = prompt_actors(notes, mailbox=2), asyncio.Event()
+    waiting = asyncio.ensure_future(actors.ask("prompt", "a", Wait(gate)))
+    await asyncio.sleep(0)
+    actors.tell("prompt", "a", Note("one"))
+    actors.tell("prompt", "a", Note("two"))
+
+    with pytest.raises(Overloaded):
+        actors.tell("prompt", "a", Note("three"))
+
+    gate.set()
+    assert await waiting == "done"
+    assert await actors.ask("prompt", "a", Add(1)) == 1
+    assert notes == ["waits", "waited", "one", "two"]
