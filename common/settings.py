@@ -132,6 +132,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: int = Field(default=8001, ge=0, le=65535)
     public_url: str = "http://localhost:8001"
+    cdn_url: str = ""
+    """Where a content network shows what is under `public_url`, if there is one."""
     data_dir: Path = Path("data")
     database: str = Field(default="plaza", pattern=r"^[A-Za-z0-9_-]{1,38}$")
     mongo_url: SecretStr | None = None

@@ -19,7 +19,7 @@ from common.mail import mailer_for
 from common.passwords import Passwords
 from common.redis_url import RedisUrl
 from common.settings import Settings
-from common.tokens import AccessTokens
+from common.tokens import AccessTokens, RestoreTokens
 from documents.connection import initiate_replica_set
 from documents.database import Database
 from realtime.actors import Actors
@@ -27,13 +27,14 @@ from realtime.fanout import Fanout, LocalFanout
 from realtime.fanout.bus import BusKey, RedisBus
 from realtime.features.accounts import AccountService, ProfileService
 from realtime.features.accounts.commands import AccountCommands
+from realtime.features.accounts.service.pictures import Pictures
 from realtime.features.conversations import ConversationService
-from realtime.features.friends import FriendService
-from realtime.features.friends.store import Blocks, FriendBonds
+from realtime.features.friends import FriendBonds, FriendService
 from realtime.features.groups import GroupService
 from realtime.features.messages import MessageService
 from realtime.features.messages.actor import ConversationActor
 from realtime.features.messages.commands import MessageCommands
+from realtime.features.personal import DeletionService
 from realtime.features.presence import MemoryPresence, PresenceService, PresenceStore, RedisPresence
 from realtime.features.presence.commands import PresenceCommands
 from realtime.features.receipts import ReceiptService
@@ -86,6 +87,7 @@ class Services:
     friends: FriendService
     presence: PresenceService
     profiles: ProfileService
+    deletions: DeletionService
     updates: UpdateService
     conversations: ConversationService
     groups: GroupService
@@ -160,9 +162,9 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     updates = UpdateService(
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
-    friends = FriendService(people, updates, Blocks())
-    conversations = ConversationService(people, friends, updates, fanout, Turns(timeouts.command))
-    groups = GroupService(database, conversations, people, friends, updates)
+    friends = FriendService(people, updates, policy)
+    conversations = ConversationService(people, policy, updates, fanout, Turns(timeouts.command))
+    groups = GroupService(database, conversations, policy, updates)
     receipts = ReceiptService(conversations, updates, fanout)
     messages = MessageService(conversations, receipts, fanout, batch=streams.batch)
     sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)
@@ -183,8 +185,9 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         policy=policy,
         accounts=accounts,
         friends=friends,
-        presence=(presence := PresenceService(store, people, friends, fanout, grace=timeouts.presence_grace)),
-        profiles=ProfileService(accounts, friends, presence),
+        presence=(presence := PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace)),
+        profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings)),
+        deletions=DeletionService(settings.personal, accounts, RestoreTokens(settings.secret())),
         updates=updates,
         conversations=conversations,
         groups=groups,

@@ -2,12 +2,16 @@
 
 from beanie import Document
 
-from documents.accounts.activity import Activity
-from documents.accounts.audit import AdminAudit
+from documents.accounts.activity import Activity, Tally
+from documents.accounts.administration import Listing
+from documents.accounts.audit import AdminAudit, AuditHead, AuditTurn, Chain, Which
+from documents.accounts.choices import Privacy, Shown, UserSettings
 from documents.accounts.failures import LoginFailures
 from documents.accounts.logins import LoginSession, SpentRefresh, Why
+from documents.accounts.names import HeldHandle, claims_of
 from documents.accounts.resets import PasswordReset
-from documents.accounts.users import Caller, Decision, Privacy, Skill, Standing, User, UserSettings, Window
+from documents.accounts.standing import Caller, Standing
+from documents.accounts.users import Decision, Skill, User, Window
 
 DOCUMENTS: list[type[Document]] = [
     User,
@@ -16,6 +20,7 @@ DOCUMENTS: list[type[Document]] = [
     PasswordReset,
     LoginFailures,
     AdminAudit,
+    AuditHead,
     Activity,
 ]
 
@@ -23,17 +28,26 @@ __all__ = [
     "DOCUMENTS",
     "Activity",
     "AdminAudit",
+    "AuditHead",
+    "AuditTurn",
     "Caller",
+    "Chain",
     "Decision",
+    "HeldHandle",
+    "Listing",
     "LoginFailures",
     "LoginSession",
     "PasswordReset",
     "Privacy",
+    "Shown",
     "Skill",
     "SpentRefresh",
     "Standing",
+    "Tally",
     "User",
     "UserSettings",
+    "Which",
     "Why",
     "Window",
+    "claims_of",
 ]

@@ -3,52 +3,33 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, cast
 
 from beanie import Document
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
 from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, new_id
+from documents.accounts.choices import Privacy, UserSettings
+from documents.accounts.leaving import Leaving
+from documents.accounts.names import HeldHandle, claims_of, held_then
+from documents.accounts.standing import CALLER, Caller, Standing, active, free_of, standing_of
 from documents.rows import Raw, rows
 
-Privacy = Literal["public", "friends", "private"]
 Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
-Standing = Literal["active", "pending", "rejected", "banned"]
 Decision = Literal["approve", "reject"]
 
 COUNTED = 10_000
 """A longer list says that it is this long: counting has to end."""
 
-_CALLER = {
-    "is_approved": 1,
-    "rejected": 1,
-    "is_banned": 1,
-    "is_admin": 1,
-    "handle": 1,
-    "settings.privacy": 1,
-}
-_UNDECIDED: Raw = {"is_approved": False, "rejected": False}
 
+class SkillLevel(BaseModel):
+    """A skill by its name, which may hold whatever names of skills hold, and how well somebody has it."""
 
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """What every request asks of the database about who makes it."""
-
-    handle: str
-    standing: Standing
-    is_admin: bool
-    privacy: Privacy
-
-
-class UserSettings(BaseModel):
-    """What a person has chosen about themselves."""
-
-    privacy: Privacy = "public"
-    notifications: bool = True
-    dark_mode: bool = False
+    name: str
+    level: Skill
 
 
 class User(Document):
@@ -64,12 +45,23 @@ class User(Document):
     handle_key: str
     handle_skeleton: str
     handle_changed_at: datetime | None = None
+    handle_claims: list[str] = Field(default_factory=list[str])
+    held_handles: list[HeldHandle] = Field(default_factory=list[HeldHandle])
     name: str
     password_hash: str
     is_admin: bool = False
+    is_moderator: bool = False
     is_approved: bool = True
-    is_banned: bool = False
     rejected: bool = False
+    is_banned: bool = False
+    banned_until: datetime | None = None
+    is_muted: bool = False
+    muted_until: datetime | None = None
+    is_limited: bool = False
+    limited_until: datetime | None = None
+    restricted_at: datetime | None = None
+    leaving: Leaving | None = None
+    guards: int = 0
     is_certified: bool = False
     avatar: str | None = None
     cover_photo: str | None = None
@@ -83,7 +75,7 @@ class User(Document):
     degree: str = ""
     year: str = ""
     interests: list[str] = Field(default_factory=list[str])
-    skills: dict[str, Skill] = Field(default_factory=dict[str, Skill])
+    skills: list[SkillLevel] = Field(default_factory=list[SkillLevel])
     auto_invite_enabled: bool = True
     preferred_radius: float = 10.0
     vibe_score: int = 0
@@ -105,12 +97,29 @@ class User(Document):
             ),
             IndexModel([("handle_key", ASCENDING)], unique=True),
             IndexModel([("handle_skeleton", ASCENDING)], unique=True),
+            IndexModel(
+                [("handle_claims", ASCENDING)],
+                unique=True,
+                partialFilterExpression={"handle_claims": {"$gt": ""}},
+            ),
             IndexModel([("search_grams", ASCENDING), ("handle_key", ASCENDING)]),
             IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
             IndexModel(
                 [("is_approved", ASCENDING), ("rejected", ASCENDING), ("created_at", ASCENDING), ("_id", 1)]
             ),
+            IndexModel(
+                [("restricted_at", ASCENDING)], partialFilterExpression={"restricted_at": {"$type": "date"}}
+            ),
         ]
+
+    @field_validator("skills", mode="before")
+    @classmethod
+    def _pairs(cls, value: Any) -> Any:
+        """They were stored by name once."""
+        if not isinstance(value, dict):
+            return value
+        named = cast("dict[str, Any]", value)
+        return [{"name": name, "level": level} for name, level in named.items()]
 
     @property
     def username(self) -> str:
@@ -123,50 +132,68 @@ class User(Document):
     @property
     def standing(self) -> Standing:
         """Whether they may take part, and if not, why."""
-        return _standing(is_banned=self.is_banned, rejected=self.rejected, is_approved=self.is_approved)
+        return standing_of(vars(self))
 
     # -- being made and found
 
     async def add(self) -> bool:
         """Store a new person; False when the e-mail address or the handle is taken."""
-        try:
-            await rows(type(self)).insert_one(self.model_dump(by_alias=True))
-        except DuplicateKeyError:
-            return False
-        return True
+        self.handle_claims = claims_of(self.handle_key, self.handle_skeleton)
+        for is_last in (False, True):
+            try:
+                await rows(type(self)).insert_one(self.model_dump(by_alias=True))
+            except DuplicateKeyError:
+                if is_last or not await self._let_go(self.handle_claims):
+                    return False
+            else:
+                return True
+        return False
 
     @classmethod
     async def find_by(cls, field: Literal["_id", "email_key", "handle_key"], value: str) -> "User | None":
-        raw = await rows(cls).find_one({field: value})
+        # The type is said for the sake of the partial index on addresses, which is not used without it.
+        raw = await rows(cls).find_one({field: {"$eq": value, "$type": "string"}})
         return cls.model_validate(raw) if raw else None
 
     @classmethod
     async def many(cls, ids: Iterable[Id]) -> dict[Id, "User"]:
         """The active people among `ids`."""
-        found = rows(cls).find({"_id": {"$in": list(ids)}, **_ACTIVE})
+        found = rows(cls).find({"_id": {"$in": list(ids)}, **active()})
         return {raw["_id"]: cls.model_validate(raw) for raw in await found.to_list()}
-
-    @classmethod
-    async def privacy_of(cls, ids: Iterable[Id]) -> dict[Id, Privacy]:
-        """Who the active people among `ids` are visible to."""
-        found = rows(cls).find({"_id": {"$in": list(ids)}, **_ACTIVE}, {"settings.privacy": 1})
-        return {raw["_id"]: raw["settings"]["privacy"] for raw in await found.to_list()}
 
     @classmethod
     async def caller(cls, user_id: Id) -> Caller | None:
         """What a request asks of its caller."""
-        raw = await rows(cls).find_one({"_id": user_id}, _CALLER)
-        return _caller(raw) if raw is not None else None
+        raw = await rows(cls).find_one({"_id": user_id}, CALLER)
+        return Caller.of(raw) if raw is not None else None
 
     @classmethod
     async def callers(cls, user_ids: Sequence[Id]) -> dict[Id, Caller]:
         """The same of many."""
-        found = rows(cls).find({"_id": {"$in": list(user_ids)}}, _CALLER)
-        return {raw["_id"]: _caller(raw) for raw in await found.to_list()}
+        found = rows(cls).find({"_id": {"$in": list(user_ids)}}, CALLER)
+        return {raw["_id"]: Caller.of(raw) for raw in await found.to_list()}
+
+    @classmethod
+    async def callers_beside(
+        cls, user_ids: Sequence[Id], other: type[Document], where: Raw
+    ) -> tuple[dict[Id, Caller], list[Raw]]:
+        """The same, and by the same query what another collection has."""
+        beside = {"coll": rows(other).name, "pipeline": [{"$match": where}]}
+        found = await rows(cls).aggregate(
+            [{"$match": {"_id": {"$in": list(user_ids)}}}, {"$project": CALLER}, {"$unionWith": beside}]
+        )
+        people: dict[Id, Caller] = {}
+        others: list[Raw] = []
+        for raw in await found.to_list():
+            if "handle" in raw:
+                people[raw["_id"]] = Caller.of(raw)
+            else:
+                others.append(raw)
+        return people, others
 
     @classmethod
     async def has_password(cls, user_id: Id, password_hash: str) -> bool:
-        where = {"_id": user_id, "password_hash": password_hash}
+        where = {"_id": user_id, "password_hash": password_hash, "leaving": None, **free_of("ban")}
         return await rows(cls).find_one(where, {"_id": 1}) is not None
 
     # -- being changed
@@ -181,15 +208,27 @@ class User(Document):
     @classmethod
     async def change(cls, user_id: Id, seen: int, changes: Raw) -> "User | Literal['taken', 'stale']":
         """Write profile fields if nobody has since revision `seen`; `taken` when the handle is."""
-        try:
-            raw = await rows(cls).find_one_and_update(
-                {"_id": user_id, "revision": seen},
-                {"$set": changes, "$inc": {"revision": 1}},
-                return_document=ReturnDocument.AFTER,
-            )
-        except DuplicateKeyError:
-            return "taken"
-        return cls.model_validate(raw) if raw else "stale"
+        for is_last in (False, True):
+            try:
+                raw = await rows(cls).find_one_and_update(
+                    {"_id": user_id, "revision": seen},
+                    {"$set": changes, "$inc": {"revision": 1}},
+                    return_document=ReturnDocument.AFTER,
+                )
+            except DuplicateKeyError:
+                if is_last or not await cls._let_go(changes.get("handle_claims", ())):
+                    return "taken"
+            else:
+                return cls.model_validate(raw) if raw else "stale"
+        return "taken"
+
+    @classmethod
+    async def _let_go(cls, claims: Sequence[str]) -> bool:
+        """Free what others held and hold no longer of these claims to a handle; whether there was any."""
+        at = now()
+        held = {"handle_claims": {"$in": list(claims)}, "held_handles.until": {"$lte": at}}
+        result = await rows(cls).update_many(held, held_then(at))
+        return result.modified_count > 0
 
     @classmethod
     async def set_invisible(cls, user_id: Id, invisible: bool) -> None:
@@ -200,25 +239,13 @@ class User(Document):
         """Note that somebody is there; the clock only moves forward."""
         await rows(cls).update_one({"_id": user_id}, {"$max": {"last_active": at}})
 
-    @classmethod
-    async def credit(cls, user_id: Id, points: int, today: str, yesterday: str) -> None:
-        """Add points, and count today into the streak."""
-        goes_on = {"$cond": [{"$eq": ["$streak_day", yesterday]}, {"$add": ["$streak", 1]}, 1]}
-        later: Raw = {"$gte": [{"$ifNull": ["$streak_day", ""]}, today]}
-        await rows(cls).update_one(
-            {"_id": user_id},
-            [
-                {
-                    "$set": {
-                        "vibe_score": {"$add": ["$vibe_score", points]},
-                        "streak": {"$cond": [later, "$streak", goes_on]},
-                        "streak_day": {"$cond": [later, "$streak_day", today]},
-                    }
-                }
-            ],
-        )
-
     # -- being listed
+
+    @classmethod
+    async def ids_after(cls, last: Id, limit: int) -> list[Id]:
+        """Everybody, a part at a time, whatever their standing."""
+        found = rows(cls).find({"_id": {"$gt": last}}, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
+        return [raw["_id"] for raw in await found.to_list()]
 
     @classmethod
     async def search(
@@ -226,18 +253,16 @@ class User(Document):
     ) -> "Listed":
         """Active people who have all `grams` and whose text holds every one of `words`, by handle."""
         held: list[Raw] = [{"$gte": [{"$indexOfCP": ["$search_text", word]}, 0]} for word in words]
-        where: Raw = {"search_grams": {"$all": list(grams)}, "_id": {"$nin": list(hidden)}, **_ACTIVE}
+        where: Raw = {"search_grams": {"$all": list(grams)}, "_id": {"$nin": list(hidden)}, **active()}
         if held:
             where["$expr"] = {"$and": held}
         return await cls._page(where, [("handle_key", ASCENDING)], window)
 
     @classmethod
-    async def listed(cls, window: "Window", *, pending: bool = False) -> "Listed":
-        """Everybody, newest first; or those who wait for a decision, in the order they came."""
-        if pending:
-            where = {**_UNDECIDED, "is_banned": False}
-            return await cls._page(where, [("created_at", ASCENDING), ("_id", ASCENDING)], window)
-        return await cls._page({}, [("created_at", DESCENDING), ("_id", DESCENDING)], window)
+    async def listed(cls, where: Raw, window: "Window", *, oldest_first: bool = False) -> "Listed":
+        """Those who fit, newest first unless told otherwise."""
+        direction = ASCENDING if oldest_first else DESCENDING
+        return await cls._page(where, [("created_at", direction), ("_id", direction)], window)
 
     @classmethod
     async def _page(cls, where: Raw, order: list[tuple[str, int]], window: "Window") -> "Listed":
@@ -247,19 +272,6 @@ class User(Document):
         cursor = users.find(rest).sort(order).skip(0 if window.after else window.skip)
         found = [cls.model_validate(raw) async for raw in cursor.limit(window.limit + 1)]
         return Listed(found[: window.limit], total, len(found) > window.limit)
-
-
-def _caller(raw: Raw) -> Caller:
-    standing = _standing(is_banned=raw["is_banned"], rejected=raw["rejected"], is_approved=raw["is_approved"])
-    return Caller(raw["handle"], standing, raw["is_admin"], raw["settings"]["privacy"])
-
-
-def _standing(*, is_banned: bool, rejected: bool, is_approved: bool) -> Standing:
-    if is_banned:
-        return "banned"
-    if rejected:
-        return "rejected"
-    return "active" if is_approved else "pending"
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,9 +290,6 @@ class Listed:
     users: Sequence[User]
     total: int
     more: bool
-
-
-_ACTIVE: Raw = {"is_approved": True, "rejected": False, "is_banned": False}
 
 
 def _behind(order: list[tuple[str, int]], after: Sequence[Any]) -> Raw:

@@ -1,8 +1,9 @@
-"""Answers of the database, remembered for a second: every request asks who its caller is."""
+"""What is remembered for a while: answers of the database that every request needs, and who was counted."""
 
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Generic, TypeVar
 
 from realtime.batches import Batch
@@ -72,3 +73,32 @@ class Briefly(Generic[V]):
 
     def __len__(self) -> int:
         return len(self._known)
+
+
+class Seldom:
+    """Lets each key through once in `seconds`; forgets those that came first when there are too many."""
+
+    def __init__(self, seconds: float, most: int = MOST) -> None:
+        self._seconds, self._most = seconds, most
+        self._due: OrderedDict[str, float] = OrderedDict()
+
+    def is_due(self, key: str) -> bool:
+        """Whether it is this key's turn again; if so, the next one comes in `seconds`."""
+        moment = monotonic()
+        if self._due.get(key, 0.0) > moment:
+            return False
+        self._set(key, moment + self._seconds)
+        return True
+
+    def rest(self, key: str, seconds: float) -> None:
+        """Let this key through no more for so long."""
+        self._set(key, monotonic() + seconds)
+
+    def _set(self, key: str, due: float) -> None:
+        self._due[key] = due
+        self._due.move_to_end(key)
+        if len(self._due) > self._most:
+            self._due.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._due)

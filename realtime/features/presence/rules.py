@@ -1,13 +1,6 @@
-"""When a person's presence is shown."""
+"""When hiding takes effect."""
 
 from datetime import datetime, timedelta
-
-from realtime.features.presence.schemas import Privacy
-
-
-def shows_presence(privacy: Privacy) -> bool:
-    """Whether friends may know at all."""
-    return privacy != "private"
 
 
 def is_hidden(hidden_since: datetime | None, at: datetime, grace: float) -> bool:

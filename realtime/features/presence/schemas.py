@@ -1,6 +1,5 @@
 """The shapes of presence, and what it needs of the other features."""
 
-from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Literal, Protocol
 
@@ -10,28 +9,13 @@ from common.ids import Id
 from realtime.channels import Publication, Wire
 
 Mode = Literal["visible", "invisible"]
-Privacy = Literal["public", "friends", "private"]
 MAX_ASKED = 200
 
 
 class People(Protocol):
-    """Where people are looked up, and where it is noted that they hide."""
-
-    async def privacy_of(self, user_ids: Iterable[Id]) -> Mapping[Id, Privacy]: ...
+    """Where it is noted that people hide."""
 
     async def set_invisible(self, user_id: Id, invisible: bool) -> None: ...
-
-
-class Friends(Protocol):
-    """Who may know of whom."""
-
-    async def audiences(self, user_ids: Collection[Id]) -> Mapping[Id, Collection[Id]]:
-        """For each person their friends, without anyone a block stands between."""
-        ...
-
-    async def friends_among(self, viewer: Id, user_ids: Collection[Id]) -> Collection[Id]:
-        """Those of `user_ids` who are friends of `viewer`, without anyone a block stands between."""
-        ...
 
 
 class PresenceQueryIn(Wire):
@@ -41,7 +25,10 @@ class PresenceQueryIn(Wire):
 
 
 class PresenceStateOut(Wire):
-    """A person is online, or was last seen at some time. `lastSeen` is null while they are online."""
+    """A person is online, or was last seen at some time.
+
+    `lastSeen` is null while they are online, and when they do not show it to the caller.
+    """
 
     user_id: Id
     online: bool
@@ -77,7 +64,10 @@ class UserOnline(Publication, event="user_online", ephemeral=True):
 
 
 class UserOffline(Publication, event="user_offline", ephemeral=True):
-    """A friend has gone offline, on all devices, and has not come back for some seconds."""
+    """A friend has gone offline, on all devices, and has not come back for some seconds.
+
+    `lastSeen` is null when they do not show it.
+    """
 
     user_id: Id
-    last_seen: datetime
+    last_seen: datetime | None

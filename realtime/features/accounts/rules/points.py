@@ -30,6 +30,9 @@ AWARDS: dict[Kind, Award] = {
     "event_attended": Award(15, 2),
     "rating": Award(3, 5),
 }
+MESSAGES_COUNT_EVERY = 60.0
+"""Seconds between two messages of a person that are worth looking at."""
+
 TIERS: tuple[tuple[int, Tier], ...] = ((1500, "Platinum"), (750, "Gold"), (250, "Silver"))
 
 
@@ -46,10 +49,16 @@ def day(moment: datetime) -> str:
     return moment.date().isoformat()
 
 
-def day_before(text: str) -> str:
-    return (date.fromisoformat(text) - timedelta(days=1)).isoformat()
+def seconds_left(moment: datetime) -> float:
+    """Seconds until the UTC day of a moment ends."""
+    start = moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    return (start + timedelta(days=1) - moment).total_seconds()
 
 
 def living_streak(streak: int, last_day: str | None, today: str) -> int:
     """The streak as it stands today: it ends with the first whole day without activity."""
-    return streak if last_day is not None and last_day >= day_before(today) else 0
+    return streak if last_day is not None and last_day >= _day_before(today) else 0
+
+
+def _day_before(text: str) -> str:
+    return (date.fromisoformat(text) - timedelta(days=1)).isoformat()

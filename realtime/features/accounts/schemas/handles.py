@@ -11,6 +11,8 @@ from common.ids import is_id
 
 SHORTEST, LONGEST = 3, 50
 CHANGE_DAYS = 7
+HOLD_DAYS = 14
+"""For how long nobody else gets a handle that its owner has given up."""
 _SEPARATORS = "_.-"
 _MOST_MARKS = 4
 

@@ -1,21 +1,23 @@
 """People as the wire shows them, and what they may change about themselves."""
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import (
     AfterValidator,
     BeforeValidator,
     Field,
+    SerializerFunctionWrapHandler,
     StringConstraints,
     computed_field,
+    model_serializer,
     model_validator,
 )
 
 from common.ids import Id
 from realtime.channels import Wire
+from realtime.features.accounts.schemas import addresses
 from realtime.features.accounts.schemas.common import Handle, Line, Name, Paragraph, Tag
 
 Privacy = Literal["public", "friends", "private"]
@@ -23,18 +25,11 @@ Tier = Literal["Bronze", "Silver", "Gold", "Platinum"]
 Skill = Literal["BEGINNER", "INTERMEDIATE", "ADVANCED", "EXPERT"]
 Relation = Literal["self", "none", "friends", "request_sent", "request_received"]
 
-_LINK = re.compile(r"https?://[^\s\"'<>\\\x00-\x1f/][^\s\"'<>\\\x00-\x1f]*")
-_MEDIA = re.compile(r"/api/[A-Za-z0-9/_.?=&%-]+")
-
 
 class Relations(Protocol):
     """What people are to each other."""
 
     async def relation(self, viewer: Id, user_id: Id) -> Relation: ...
-
-    async def blocked_between(self, one: Id, other: Id) -> bool: ...
-
-    async def hidden_ids(self, viewer: Id) -> set[Id]: ...
 
     async def mutual_count(self, viewer: Id, user_id: Id) -> int: ...
 
@@ -46,17 +41,11 @@ class Online(Protocol):
 
     async def last_seen(self, viewer: Id, user_id: Id) -> datetime | None: ...
 
-
-def _link(text: str) -> str:
-    if text and not _LINK.fullmatch(text):
-        raise ValueError("is an http or https address")
-    return text
-
-
-def _picture(text: str) -> str:
-    if text and not (_LINK.fullmatch(text) or _MEDIA.fullmatch(text)):
-        raise ValueError("is the address of a picture")
-    return text
+    async def audience_changed(
+        self, user_id: Id, *, was_shown: bool, is_shown: bool, knew_when: bool
+    ) -> None:
+        """Somebody has chosen whether friends see their presence. `knew_when`: also the last time."""
+        ...
 
 
 def _year(value: object) -> object:
@@ -65,13 +54,15 @@ def _year(value: object) -> object:
 
 
 def _skill_name(text: str) -> str:
-    if "." in text or text.startswith("$"):
-        raise ValueError("has no dot and does not begin with $")
+    if text.startswith("$"):
+        raise ValueError("does not begin with $")
     return text
 
 
-Link = Annotated[str, StringConstraints(max_length=300), AfterValidator(_link)]
-Picture = Annotated[str, StringConstraints(max_length=500), AfterValidator(_picture)]
+Link = Annotated[str, StringConstraints(max_length=300), AfterValidator(addresses.link)]
+Picture = Annotated[str, StringConstraints(max_length=500)]
+"""A medium by its id or its address; the service says whether it is one that may be used."""
+
 SkillName = Annotated[Tag, AfterValidator(_skill_name)]
 Interests = Annotated[list[Tag], Field(max_length=30)]
 Skills = Annotated[dict[SkillName, Skill], Field(max_length=30)]
@@ -79,10 +70,35 @@ Radius = Annotated[float, Field(gt=0, le=500, allow_inf_nan=False)]
 Year = Annotated[Line, BeforeValidator(_year), Field(max_length=20)]
 
 
+class Visibility(Wire):
+    """Who sees what. What is not named is seen by those that `privacy` says; null takes a choice back."""
+
+    bio: Privacy | None = None
+    location: Privacy | None = None
+    website: Privacy | None = None
+    full_name: Privacy | None = None
+    education: Privacy | None = None
+    interests: Privacy | None = None
+    skills: Privacy | None = None
+    score: Privacy | None = None
+    friends: Privacy | None = None
+    presence: Privacy | None = None
+    last_seen: Privacy | None = None
+
+
+class VisibilityOut(Visibility):
+    """The same: only what was chosen."""
+
+    @model_serializer(mode="wrap")
+    def _chosen(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {name: value for name, value in handler(self).items() if value is not None}
+
+
 class SettingsOut(Wire):
     """What a person has chosen about themselves."""
 
     privacy: Privacy
+    visibility: VisibilityOut
     notifications: bool
     dark_mode: bool
 
@@ -115,8 +131,8 @@ class PersonOut(UserCard):
     tier: Tier
     streak: int
     created_at: datetime
-    last_active: datetime | None
-    is_online: bool
+    last_active: datetime | None = None
+    is_online: bool = False
     full_name: str = Field(alias="full_name")
     university: str
     degree: str
@@ -152,7 +168,7 @@ class ProfileOut(PersonOut):
     """A profile as the viewer may see it."""
 
     friendship: Relation
-    mutual_friends: int
+    mutual_friends: int = 0
     reputation: ReputationOut = ReputationOut()
 
 
@@ -165,15 +181,36 @@ class OwnProfileOut(UserOut):
 
 
 class PrivateProfileOut(UserCard):
-    """A profile whose owner does not show it to the viewer."""
+    """A profile whose owner does not show it to the viewer, with the parts that they show all the same."""
 
     friendship: Relation
+    bio: str | None = None
+    location: str | None = None
+    website: str | None = None
+    full_name: str | None = Field(None, alias="full_name")
+    university: str | None = None
+    degree: str | None = None
+    year: str | None = None
+    interests: list[str] | None = None
+    skills: dict[str, Skill] | None = None
+    vibe_score: int | None = None
+    tier: Tier | None = None
+    streak: int | None = None
+    mutual_friends: int | None = None
+    is_online: bool | None = None
+    last_active: datetime | None = None
+
+    @model_serializer(mode="wrap")
+    def _without_the_rest(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        shown: dict[str, Any] = handler(self)
+        return {name: value for name, value in shown.items() if value is not None or name == "avatar"}
 
 
 class SettingsIn(Wire):
     """What to change; what is not named stays."""
 
     privacy: Privacy | None = None
+    visibility: Visibility | None = None
     notifications: bool | None = None
     dark_mode: bool | None = None
 

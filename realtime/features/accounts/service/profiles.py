@@ -1,15 +1,12 @@
 """Profiles: what others see of somebody, what one changes about oneself, and how people are found."""
 
 import asyncio
-from collections.abc import Iterable
-from datetime import datetime, timedelta
 from typing import Any
 
-from common.clock import now
-from common.errors import Conflict, Forbidden, Invalid
+from common.errors import Conflict, Forbidden
 from common.ids import Id
-from documents.accounts import Privacy, User, Window
-from realtime.features.accounts.schemas import handles, words
+from documents.accounts import Shown, User, Window
+from realtime.features.accounts.schemas import words
 from realtime.features.accounts.schemas.common import Rows
 from realtime.features.accounts.schemas.users import (
     MeOut,
@@ -18,23 +15,21 @@ from realtime.features.accounts.schemas.users import (
     PrivateProfileOut,
     ProfileIn,
     ProfileOut,
-    Relation,
     Relations,
     UserCard,
 )
 from realtime.features.accounts.service import views
 from realtime.features.accounts.service.accounts import AccountExists, AccountService
-from realtime.features.accounts.service.people import UserNotFound
+from realtime.features.accounts.service.changes import changes
+from realtime.features.accounts.service.pictures import Pictures
+from realtime.policy import PersonAbsent, Policy, Verb, View
 
 _TRIES = 5
+_PICTURES = {"avatar": "avatar", "cover_photo": "coverPhoto"}
 
 
 class NotYourProfile(Forbidden):
     code, text = "not_your_profile", "You can only change your own profile."
-
-
-class HandleChangedLately(Conflict):
-    code, text = "handle_changed_lately", f"A handle can be changed once in {handles.CHANGE_DAYS} days."
 
 
 class ProfileBusy(Conflict):
@@ -42,30 +37,47 @@ class ProfileBusy(Conflict):
 
 
 class ProfileService:
-    """Shows and changes profiles; friendship, blocks and presence decide what is shown."""
+    """Shows and changes profiles; the policy decides what is shown."""
 
-    def __init__(self, accounts: AccountService, relations: Relations, online: Online) -> None:
-        self._accounts, self._relations, self._online = accounts, relations, online
+    def __init__(
+        self,
+        accounts: AccountService,
+        policy: Policy,
+        relations: Relations,
+        online: Online,
+        pictures: Pictures,
+    ) -> None:
+        self._accounts, self._policy, self._pictures = accounts, policy, pictures
+        self._relations, self._online = relations, online
 
     async def show(self, viewer: Id, user_id: Id) -> OwnProfileOut | ProfileOut | PrivateProfileOut:
         """A profile as `viewer` may see it; whoever is blocked, either way, is absent."""
-        user = await self._accounts.people.get(user_id)
-        if user is None or await self._relations.blocked_between(viewer, user_id):
-            raise UserNotFound
-        relation = await self._relations.relation(viewer, user_id)
-        if relation == "self":
-            return await self._own(user)
-        if not _shows(user.privacy, relation):
-            return PrivateProfileOut(**views.card(user).model_dump(), friendship=relation)
-        mutual, online = await asyncio.gather(
-            self._relations.mutual_count(viewer, user_id), self._online.visible_online(viewer, [user_id])
+        view, user = await asyncio.gather(
+            self._policy.view(viewer, user_id), self._accounts.people.get(user_id)
         )
-        fields = views.person_fields(user, is_online=user_id in online)
-        if relation != "friends":
-            fields["last_active"] = None
-        elif user_id not in online:  # who hides looks like who has gone
-            fields["last_active"] = await self._online.last_seen(viewer, user_id)
-        return ProfileOut(**fields, friendship=relation, mutual_friends=mutual)
+        if user is None:
+            raise PersonAbsent
+        if viewer == user_id:
+            return await self._own(user)
+        seen = views.parts(user, lambda part: view.allows(Verb.SEE_DETAILS, user.settings.audience(part)))
+        seen |= await self._seen_elsewhere(viewer, user, view)
+        if view.allows(Verb.SEE_DETAILS):
+            return ProfileOut(**views.whole(user, seen))
+        return PrivateProfileOut(**views.card(user).model_dump(), **seen)
+
+    async def _seen_elsewhere(self, viewer: Id, user: User, view: View) -> dict[str, Any]:
+        """What friends and presence tell of somebody, as far as the viewer may see it."""
+        seen: dict[str, Any] = {"friendship": await self._relations.relation(viewer, user.id)}
+        if view.allows(Verb.SEE_FRIENDS):
+            seen["mutual_friends"] = await self._relations.mutual_count(viewer, user.id)
+        if view.allows(Verb.SEE_PRESENCE):
+            seen["is_online"] = user.id in await self._online.visible_online(viewer, [user.id])
+        if view.allows(Verb.SEE_LAST_SEEN):  # who hides looks like who has gone
+            is_there = seen.get("is_online", False)
+            seen["last_active"] = (
+                user.last_active if is_there else await self._online.last_seen(viewer, user.id)
+            )
+        return seen
 
     async def _own(self, user: User) -> OwnProfileOut:
         online = await self._online.visible_online(user.id, [user.id])
@@ -75,90 +87,49 @@ class ProfileService:
         """The caller."""
         user = await self._accounts.people.get(user_id)
         if user is None:
-            raise UserNotFound
+            raise PersonAbsent
         return views.me(user, is_online=user_id in await self._online.visible_online(user_id, [user_id]))
 
     async def change(self, viewer: Id, user_id: Id, body: ProfileIn) -> OwnProfileOut:
         """Change one's own profile; what `body` does not name stays."""
         if viewer != user_id:
             raise NotYourProfile
+        pictures = {
+            name: await self._pictures.kept(user_id, wire_name, getattr(body, name))
+            for name, wire_name in _PICTURES.items()
+            if name in body.model_fields_set
+        }
         for _ in range(_TRIES):
             user = await self._accounts.people.get(user_id)
             if user is None:
-                raise UserNotFound
-            changed = await User.change(user_id, user.revision, _changes(user, body))
+                raise PersonAbsent
+            changed = await User.change(user_id, user.revision, changes(user, body) | pictures)
             if changed == "taken":
                 raise AccountExists
             if changed != "stale":
-                self._accounts.sessions.forget_person(user_id)
-                return await self._own(changed)
+                return await self._changed(user, changed)
         raise ProfileBusy
+
+    async def _changed(self, before: User, after: User) -> OwnProfileOut:
+        self._accounts.sessions.forget_person(after.id)
+        await self._online.audience_changed(
+            after.id,
+            was_shown=_shows_friends(before, "presence"),
+            is_shown=_shows_friends(after, "presence"),
+            knew_when=_shows_friends(before, "last_seen"),
+        )
+        return await self._own(after)
 
     async def search(self, viewer: Id, query: str, window: Window) -> Rows[UserCard]:
         """People whose name, handle or public interests hold every word of the query, by handle."""
         grams, unproven = words.wanted(query)
         if not grams:
             return Rows([], 0, None)
-        hidden = await self._relations.hidden_ids(viewer)
+        hidden = await self._policy.hidden_ids(viewer)
         found = await User.search(grams, unproven, hidden, window)
         behind = (found.users[-1].handle_key,) if found.more else None
         return Rows([views.card(user) for user in found.users], found.total, behind)
 
 
-def _shows(privacy: Privacy, relation: Relation) -> bool:
-    """Whether a profile is shown whole."""
-    return privacy == "public" or (privacy == "friends" and relation == "friends")
-
-
-def _changes(user: User, body: ProfileIn) -> dict[str, Any]:
-    """The stored fields that a request changes, and those that follow from them."""
-    named: dict[str, Any] = {
-        name: getattr(body, name) for name in body.model_fields_set - {"settings", "handle"}
-    }
-    for name in ("avatar", "cover_photo"):
-        if name in named:
-            named[name] = named[name] or None
-    if "interests" in named:
-        named["interests"] = _distinct(named["interests"])
-    if body.handle is not None and body.handle != user.handle:
-        named.update(_handle_changes(user, body.handle))
-    settings = user.settings.model_copy(
-        update=body.settings.model_dump(exclude_unset=True) if body.settings else {}
-    )
-    named["settings"] = settings.model_dump()
-    after = user.model_copy(update={**named, "settings": settings})
-    named["search_text"], named["search_grams"] = words.searchable(_searchable(after))
-    return named
-
-
-def _handle_changes(user: User, handle: str) -> dict[str, Any]:
-    """A new handle; another spelling of the same one is free, a new one has to wait."""
-    if handles.is_reserved(handle):
-        raise Invalid.field("handle", "this name is reserved")
-    changes: dict[str, Any] = {"handle": handle}
-    if handles.key(handle) != user.handle_key:
-        last = user.handle_changed_at
-        if last is not None and now() - last < timedelta(days=handles.CHANGE_DAYS):
-            raise HandleChangedLately(retry_after=_seconds_left(last))
-        changes |= {
-            "handle_key": handles.key(handle),
-            "handle_skeleton": handles.skeleton(handle),
-            "handle_changed_at": now(),
-        }
-    return changes
-
-
-def _searchable(user: User) -> Iterable[str]:
-    """The texts somebody can be found by, as their privacy has it."""
-    if user.privacy == "private":
-        return ()
-    shared = user.interests if user.privacy == "public" else []
-    return (user.name, user.handle, *shared)
-
-
-def _distinct(tags: Iterable[str]) -> list[str]:
-    return list({words.fold(tag): tag for tag in tags}.values())
-
-
-def _seconds_left(last: datetime) -> float:
-    return (last + timedelta(days=handles.CHANGE_DAYS) - now()).total_seconds()
+def _shows_friends(user: User, part: Shown) -> bool:
+    return user.settings.audience(part) != "private"

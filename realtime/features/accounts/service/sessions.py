@@ -13,7 +13,7 @@ import structlog
 
 from common.addresses import network_of
 from common.clock import now
-from common.errors import NotFound, Unauthenticated
+from common.errors import AppError, NotFound, Unauthenticated
 from common.ids import Id, derived_id
 from common.settings import Accounts
 from common.tokens import (
@@ -29,7 +29,7 @@ from common.tokens import (
 from documents.accounts import AdminAudit, LoginSession, SpentRefresh, User, Why
 from realtime import channels
 from realtime.fanout import Fanout
-from realtime.features.accounts.rules.standing import AdminOnly, require_active
+from realtime.features.accounts.rules.standing import AdminOnly, Banned, ModeratorOnly, require_active
 from realtime.features.accounts.schemas.auth import Device, LoginOut, TokensOut
 from realtime.features.accounts.service.activity import ActivityService
 from realtime.features.accounts.store import Briefly
@@ -79,9 +79,12 @@ class Sessions:
         claims = self._tokens.read(token)
         asked = self._logins.ask(claims.login_id), self._people.ask(claims.user_id)
         owner, person = await asyncio.gather(*asked)
-        if owner is None or owner != claims.user_id or person is None:
+        is_in = owner is not None and owner == claims.user_id
+        if person is None or (person.standing == "leaving" and not is_in):
             raise SessionEnded
         require_active(person.standing)
+        if not is_in:
+            raise SessionEnded
         return Identity(claims.user_id, person.handle, claims.login_id, float(claims.expires_at))
 
     async def require_admin(self, user_id: Id) -> None:
@@ -89,6 +92,16 @@ class Sessions:
         person = await self._people.get(user_id)
         if person is None or not person.is_admin:
             raise AdminOnly
+
+    async def require_moderator(self, user_id: Id) -> None:
+        """Refuse who does not look after reports now."""
+        if not await self.is_staff(user_id):
+            raise ModeratorOnly
+
+    async def is_staff(self, user_id: Id) -> bool:
+        """Whether they look after reports now: moderators and administrators do."""
+        person = await self._people.get(user_id)
+        return person is not None and person.is_staff
 
     async def _owners(self, login_ids: list[Id]) -> dict[Id, Id]:
         """Whose those log-ins are that live; notes now and then that they are in use."""
@@ -166,13 +179,18 @@ class Sessions:
         if login is None:
             raise await self._unknown(spent)
         if login.refresh_hash == spent:  # it was not rotated: it has ended, or was idle for too long
-            raise SessionEnded
+            raise await self._ended(login)
         if self._is_late(login):
             await self._end_reused(login.id)
             raise ReuseDetected
         if login.revoked_at is not None:
-            raise SessionEnded
+            raise await self._ended(login)
         return login
+
+    async def _ended(self, login: LoginSession) -> AppError:
+        """What to say of a log-in that has ended: who is banned is told so."""
+        person = await User.caller(login.user_id) if login.revoked_why == "banned" else None
+        return Banned() if person is not None and person.standing == "banned" else SessionEnded()
 
     def _is_late(self, login: LoginSession) -> bool:
         return now() - login.rotated_at > timedelta(seconds=self._limits.refresh_grace)

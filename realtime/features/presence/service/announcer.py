@@ -1,9 +1,10 @@
 """Telling friends who came and who went: only the newest of each person, many people at once, in order."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 
 import structlog
 
@@ -14,10 +15,14 @@ from documents.presence import Presence
 from realtime import channels
 from realtime.fanout import Fanout
 from realtime.features.presence import rules
-from realtime.features.presence.schemas import Friends, People, UserOffline, UserOnline
+from realtime.features.presence.schemas import UserOffline, UserOnline
 from realtime.features.presence.store import PresenceStore
+from realtime.policy import Policy, Verb
 
 log = structlog.get_logger(__name__)
+
+Shows = Mapping[Id, Collection[Verb]]
+"""What people show to their friends. Who does not take part any more is not among them, and seen to go."""
 
 BATCH = 200
 MAX_WAITING = 100_000
@@ -25,33 +30,46 @@ MAX_PAUSE = 2.0
 STOP_SECONDS = 2.0
 
 
+class Why(Enum):
+    """What is behind somebody's coming or going, as their friends see it."""
+
+    MOVED = "moved"
+    """They did come, or go."""
+    HIDES = "hides"
+    """They became invisible, and have stayed it."""
+    CLOSED = "closed"
+    """They do not show their presence to friends any more."""
+    OPENED = "opened"
+    """They show it again."""
+
+
 @dataclass(frozen=True, slots=True)
 class News:
-    """A person came, or went, at that time. `hides` when they did not go but hide."""
+    """A person came, or went, at that time, or so it looks. `shows_when`: friends may know the time."""
 
     user_id: Id
     is_online: bool
     at: datetime
-    hides: bool = False
+    why: Why = Why.MOVED
+    shows_when: bool = True
 
 
 class Announcer:
     """Checks who may know, writes `lastSeen`, publishes. One worker, so nobody's news overtake each other."""
 
-    def __init__(
-        self, store: PresenceStore, people: People, friends: Friends, fanout: Fanout, grace: float
-    ) -> None:
-        self._store, self._people, self._friends, self._fanout = store, people, friends, fanout
-        self._grace = grace
+    def __init__(self, store: PresenceStore, policy: Policy, fanout: Fanout, grace: float) -> None:
+        self._store, self._policy, self._fanout, self._grace = store, policy, fanout, grace
         self._waiting: dict[Id, tuple[News, asyncio.Future[None]]] = {}
         self._worker: asyncio.Task[None] | None = None
 
     def say(self, news: News) -> "asyncio.Future[None]":
         """Queue it in place of older news of that person; the future is done when it is said, or outdated."""
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        _, outdated = self._waiting.pop(news.user_id, (None, None))
-        if outdated is not None:
-            _finish(outdated)
+        older, waiting = self._waiting.pop(news.user_id, (None, None))
+        if waiting is not None:
+            _finish(waiting)
+        if older is not None and older.why is Why.CLOSED and news.why is Why.MOVED:
+            news = older  # their friends have yet to hear of it; of what comes after, they do not
         if len(self._waiting) >= MAX_WAITING:
             _finish(done, Overloaded())
             return done
@@ -96,28 +114,36 @@ class Announcer:
 
     async def _say_now(self, batch: Sequence[News]) -> None:
         ids = [news.user_id for news in batch]
-        people, kept = await asyncio.gather(self._people.privacy_of(ids), Presence.of(ids))
-        true = [news for news in batch if self._is_true(news, kept.get(news.user_id))]
+        kept, shows = await asyncio.gather(Presence.of(ids), self._shown(ids))
+        true = [news for news in batch if self._is_true(news, kept.get(news.user_id), shows)]
         here = now()  # who is there is there now, which is one time for all of them
-        seen = {news.user_id: here if news.is_online else news.at for news in true if not news.hides}
+        seen = {
+            news.user_id: here if news.is_online else news.at for news in true if news.why is not Why.HIDES
+        }
         await Presence.saw(seen, known=kept)
-        shown = [
-            news
-            for news in true
-            if (privacy := people.get(news.user_id)) is not None and rules.shows_presence(privacy)
-        ]
-        audiences = await self._friends.audiences([news.user_id for news in shown])
-        for news in shown:
+        circles = await self._policy.circles([news.user_id for news in true])
+        for news in true:
             before = kept[news.user_id].last_seen if news.user_id in kept else None
-            self._publish(news, audiences.get(news.user_id, ()), max(news.at, before or news.at))
-        await self._look_again([news.user_id for news in shown if not news.is_online and not news.hides])
+            last_seen = max(news.at, before or news.at) if _shows_when(news, shows) else None
+            self._publish(news, circles.get(news.user_id, ()), last_seen)
+        await self._look_again(true)
 
-    def _is_true(self, news: News, kept: Presence | None) -> bool:
-        """Hiding is news when it has lasted; who hides neither comes nor goes."""
+    async def _shown(self, ids: Sequence[Id]) -> Shows:
+        return await self._policy.shown_to_friends((Verb.SEE_PRESENCE, Verb.SEE_LAST_SEEN), ids)
+
+    def _is_true(self, news: News, kept: Presence | None, shows: Shows) -> bool:
+        """Hiding is news when it has lasted; who hides, or shows nothing, neither comes nor goes."""
         since = kept.hidden_since if kept is not None else None
-        return since == news.at if news.hides else not rules.is_hidden(since, now(), self._grace)
+        is_shown = _is_shown(news.user_id, shows)
+        if news.why is Why.HIDES:
+            return is_shown and since == news.at
+        if rules.is_hidden(since, now(), self._grace):
+            return False
+        if news.why is Why.CLOSED:
+            return not is_shown
+        return is_shown or (news.user_id not in shows and not news.is_online)
 
-    def _publish(self, news: News, audience: Collection[Id], last_seen: datetime) -> None:
+    def _publish(self, news: News, audience: Collection[Id], last_seen: datetime | None) -> None:
         said = (
             UserOnline(user_id=news.user_id)
             if news.is_online
@@ -125,11 +151,32 @@ class Announcer:
         )
         self._fanout.publish_many([channels.user(friend) for friend in audience], said)
 
-    async def _look_again(self, gone: Sequence[Id]) -> None:
-        """Who came back on another node just now may have been announced there before: say it last."""
-        if gone:
-            for user in await self._store.online(gone):
+    async def _look_again(self, said: Sequence[News]) -> None:
+        """What has changed on another node just now may have been said there before: say it last."""
+        online = [news.user_id for news in said if news.is_online]
+        gone = [news.user_id for news in said if not news.is_online and news.why is not Why.HIDES]
+        back = await self._store.online(gone) if gone else set[Id]()
+        asked = [*online, *back]
+        if not asked:
+            return
+        shows = await self._shown(asked)
+        for user in back:
+            if _is_shown(user, shows):
                 self.say(News(user, is_online=True, at=now()))
+        for user in online:
+            if not _is_shown(user, shows):
+                self.say(News(user, is_online=False, at=now(), why=Why.CLOSED))
+
+
+def _is_shown(user_id: Id, shows: Shows) -> bool:
+    return Verb.SEE_PRESENCE in shows.get(user_id, ())
+
+
+def _shows_when(news: News, shows: Shows) -> bool:
+    """Whether friends may know when it was: who closes shows it for the last time."""
+    if news.why is Why.CLOSED:
+        return news.shows_when
+    return Verb.SEE_LAST_SEEN in shows.get(news.user_id, ())
 
 
 def _finish(done: "asyncio.Future[None]", error: Exception | None = None) -> None:

@@ -12,14 +12,14 @@ from documents.presence import Presence
 from realtime.fanout import Fanout
 from realtime.features.presence import rules
 from realtime.features.presence.schemas import (
-    Friends,
     Mode,
     People,
     PresenceStateOut,
     PresenceStatesOut,
 )
-from realtime.features.presence.service.announcer import Announcer, News
+from realtime.features.presence.service.announcer import Announcer, News, Why
 from realtime.features.presence.store import Left, PresenceStore
+from realtime.policy import Policy, Verb
 
 log = structlog.get_logger(__name__)
 
@@ -32,11 +32,11 @@ class PresenceService:
     """The connections of this node, and what they mean for everyone."""
 
     def __init__(
-        self, store: PresenceStore, people: People, friends: Friends, fanout: Fanout, *, grace: float
+        self, store: PresenceStore, people: People, policy: Policy, fanout: Fanout, *, grace: float
     ) -> None:
-        self._store, self._people, self._friends = store, people, friends
+        self._store, self._people, self._policy = store, people, policy
         self.grace = grace
-        self._announcer = Announcer(store, people, friends, fanout, grace)
+        self._announcer = Announcer(store, policy, fanout, grace)
         self._connections: dict[Id, set[str]] = {}
         self._left_at: dict[Id, datetime] = {}
         self._hiding: dict[Id, asyncio.TimerHandle] = {}
@@ -115,22 +115,17 @@ class PresenceService:
     async def query(self, viewer: Id, user_ids: Sequence[Id]) -> PresenceStatesOut:
         """The states of those people whom the caller may see, and the caller's own mode."""
         wanted = list(dict.fromkeys(user_ids))
-        friends = await self._friends.friends_among(viewer, [user for user in wanted if user != viewer])
-        kept, people, online = await asyncio.gather(
-            Presence.of([viewer, *friends]),
-            self._people.privacy_of(friends),
-            self._store.online([viewer, *friends]),
-        )
-        shown = {user for user, privacy in people.items() if rules.shows_presence(privacy)} | {viewer}
+        shown = await self._policy.allowed(viewer, (Verb.SEE_PRESENCE, Verb.SEE_LAST_SEEN), wanted)
+        asked = [user for user in wanted if Verb.SEE_PRESENCE in shown[user]]
+        kept, online = await asyncio.gather(Presence.of([viewer, *asked]), self._store.online(asked))
         moment = now()
         states: list[PresenceStateOut] = []
-        for user in wanted:
-            if user not in shown:
-                continue
+        for user in asked:
             since = kept[user].hidden_since if user in kept else None
             is_hidden = user != viewer and rules.is_hidden(since, moment, self.grace)
             is_online = user in online and not is_hidden
-            last_seen = kept[user].last_seen if user in kept and not is_online else None
+            shows_when = user in kept and not is_online and Verb.SEE_LAST_SEEN in shown[user]
+            last_seen = kept[user].last_seen if shows_when else None
             states.append(PresenceStateOut(user_id=user, online=is_online, last_seen=last_seen))
         hides = viewer in kept and kept[viewer].hidden_since is not None
         return PresenceStatesOut(states=states, mode="invisible" if hides else "visible")
@@ -180,7 +175,16 @@ class PresenceService:
     async def _hidden(self, user_id: Id, since: datetime) -> None:
         """Hiding takes effect."""
         if await self._store.online([user_id]):
-            self._say(News(user_id, is_online=False, at=since, hides=True))
+            self._say(News(user_id, is_online=False, at=since, why=Why.HIDES))
+
+    async def audience_changed(
+        self, user_id: Id, *, was_shown: bool, is_shown: bool, knew_when: bool
+    ) -> None:
+        """Somebody chose whether friends see their presence: to them it looks like going, or coming, now."""
+        if was_shown is is_shown or not await self._store.online([user_id]):
+            return
+        why = Why.OPENED if is_shown else Why.CLOSED
+        self._say(News(user_id, is_online=is_shown, at=now(), why=why, shows_when=is_shown or knew_when))
 
     # -- telling
 
@@ -205,4 +209,6 @@ class PresenceService:
         moment = now()
         seen = {user: self._left_at.get(user, moment) for user in users}
         for start in range(0, len(seen), NOTED_AT_ONCE):
-            await Presence.saw(dict(list(seen.items())[start : start + NOTED_AT_ONCE]))
+            part = dict(list(seen.items())[start : start + NOTED_AT_ONCE])
+            shows = await self._policy.shown_to_friends((Verb.SEE_PRESENCE,), list(part))
+            await Presence.saw({user: at for user, at in part.items() if shows.get(user)})
