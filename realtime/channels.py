@@ -8,6 +8,10 @@ from pydantic.alias_generators import to_camel
 from common.ids import Id
 
 
+MODERATORS = "moderators:all"
+"""All connections of those who look after reports."""
+
+
 def user(user_id: Id) -> str:
     """All connections of one person; also the name of that person's update log."""
     return f"user:{user_id}"

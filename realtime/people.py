@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
-from common.ids import is_id
+from common.ids import Id, is_id
 from realtime import terminal
 from realtime.bootstrap import Services
-from realtime.features.accounts.schemas.admin import AdminIn, AdminUserOut
+from realtime.features.accounts.schemas.admin import AdminIn, AdminUserOut, UsersQuery
 from realtime.features.accounts.schemas.common import Window
 
 PAGE = 100
@@ -68,9 +68,9 @@ def reject(who: Who) -> None:
 
 
 async def _list_users(services: Services, *, pending: bool) -> None:
-    window = Window(PAGE)
+    window, wanted = Window(PAGE), UsersQuery(standing="pending" if pending else None)
     while True:
-        found = await services.accounts.approvals.everybody(window, pending=pending)
+        found = await services.accounts.administration.listed(wanted, window)
         for user in found.items:
             typer.echo(f"{user.id}  {user.username:<24} {_standing(user):<9} {user.email or ''}")
         if found.behind is None:
@@ -79,14 +79,17 @@ async def _list_users(services: Services, *, pending: bool) -> None:
 
 
 def _standing(user: AdminUserOut) -> str:
-    if user.is_banned or user.rejected:
-        return "banned" if user.is_banned else "rejected"
-    if not user.is_approved:
-        return "pending"
-    return "admin" if user.is_admin else "active"
+    if user.standing != "active":
+        return user.standing
+    if user.is_admin:
+        return "admin"
+    return "moderator" if user.is_moderator else "active"
 
 
 async def _decide(services: Services, who: str, decision: Literal["approve", "reject"]) -> None:
-    approvals = services.accounts.approvals
-    user = await approvals.decide_as("cli", who if is_id(who) else await approvals.id_of(who), decision)
+    user = await services.accounts.administration.decide_as("cli", await _id_of(services, who), decision)
     typer.echo(f"{user.username} is {_standing(user)}")
+
+
+async def _id_of(services: Services, who: str) -> Id:
+    return who if is_id(who) else await services.accounts.administration.id_of(who)

@@ -7,12 +7,22 @@ from typing import ClassVar, Literal
 from beanie import Document
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from common.clock import now
 from common.ids import Id, new_id
 from documents.rows import Raw, rows
 
-Why = Literal["signed_out", "password_changed", "password_reset", "reuse_detected", "banned", "too_many"]
+Why = Literal[
+    "signed_out",
+    "password_changed",
+    "password_reset",
+    "reuse_detected",
+    "banned",
+    "suspended",
+    "leaving",
+    "too_many",
+]
 
 _STATE = {"user_id": 1, "revoked_at": 1, "expires_at": 1, "last_used_at": 1}
 KEPT = 100
@@ -99,12 +109,15 @@ class LoginSession(Document):
         return result.modified_count == 1
 
     @classmethod
-    async def revoke_all(cls, user_id: Id, why: Why, *, but: Id | None = None) -> list[Id]:
+    async def revoke_all(
+        cls, user_id: Id, why: Why, *, but: Id | None = None, session: AsyncClientSession | None = None
+    ) -> list[Id]:
         """End everything somebody is logged in on; the log-ins that ended now."""
         logins = rows(cls)
         where: Raw = {"user_id": user_id, "revoked_at": None, "_id": {"$ne": but}}
-        alive = [raw["_id"] async for raw in logins.find(where, {"_id": 1})]
-        await logins.update_many(where, {"$set": {"revoked_at": now(), "revoked_why": why}})
+        alive = [raw["_id"] async for raw in logins.find(where, {"_id": 1}, session=session)]
+        change = {"$set": {"revoked_at": now(), "revoked_why": why}}
+        await logins.update_many(where, change, session=session)
         return alive
 
     @classmethod

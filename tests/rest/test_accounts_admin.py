@@ -120,8 +120,9 @@ async def test_g14_all_accounts_are_listed_newest_first(admin: Http, join: SignU
     assert [user["id"] for user in page.data] == [newer.id, older.id]
     assert page.data[0]["email"] == newer.email
     assert set(page.data[0]) == {
-        *("id", "username", "handle", "email", "name", "is_admin", "is_approved", "is_banned", "rejected"),
-        *("is_certified", "created_at", "last_active"),
+        *("id", "username", "handle", "email", "name", "standing", "created_at", "last_active"),
+        *("is_admin", "is_moderator", "is_approved", "rejected", "is_certified"),
+        *("is_banned", "banned_until", "is_muted", "muted_until", "is_limited", "limited_until"),
     }
 
 

@@ -3,7 +3,8 @@
 from realtime.features.accounts.schemas.users import Online, Relations
 from realtime.features.accounts.service.accounts import AccountService
 from realtime.features.accounts.service.activity import ActivityService
-from realtime.features.accounts.service.approvals import ApprovalService
+from realtime.features.accounts.service.administration import AdministrationService
+from realtime.features.accounts.service.audit import AuditService
 from realtime.features.accounts.service.people import People
 from realtime.features.accounts.service.profiles import ProfileService
 from realtime.gateway.session import Identity
@@ -11,7 +12,8 @@ from realtime.gateway.session import Identity
 __all__ = [
     "AccountService",
     "ActivityService",
-    "ApprovalService",
+    "AdministrationService",
+    "AuditService",
     "Identity",
     "Online",
     "People",

@@ -27,6 +27,10 @@ class AdminOnly(Forbidden):
     code, text = "admin_only", "Only administrators may do that."
 
 
+class ModeratorOnly(Forbidden):
+    code, text = "moderator_only", "Only moderators and administrators may do that."
+
+
 _REFUSALS = {"pending": PendingApproval, "rejected": Rejected, "banned": Banned, "leaving": AccountLeaving}
 
 

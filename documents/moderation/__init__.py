@@ -1,0 +1,24 @@
+"""What was reported, what was decided, and what was taken from whom for how long."""
+
+from beanie import Document
+
+from documents.moderation.cases import Case, Caught, Claim, Closing, Queue
+from documents.moderation.reports import Report, ReportCount
+from documents.moderation.sanctions import Action, Mutes, Sanction, State
+
+DOCUMENTS: list[type[Document]] = [Case, Report, ReportCount, Sanction]
+
+__all__ = [
+    "DOCUMENTS",
+    "Action",
+    "Case",
+    "Caught",
+    "Claim",
+    "Closing",
+    "Mutes",
+    "Queue",
+    "Report",
+    "ReportCount",
+    "Sanction",
+    "State",
+]
