@@ -11,12 +11,14 @@ class MemoryPresence:
 
     def __init__(self) -> None:
         self._here: set[Id] = set()
+        self._unfocused: set[Id] = set()
 
     async def start(self, listener: Listener) -> None:
         """Nothing can happen that this node does not do itself."""
 
     async def stop(self) -> None:
         self._here.clear()
+        self._unfocused.clear()
 
     async def join(self, user_id: Id) -> bool:
         is_first = user_id not in self._here
@@ -24,6 +26,7 @@ class MemoryPresence:
         return is_first
 
     async def leave(self, user_id: Id) -> Left:
+        self._unfocused.discard(user_id)
         if user_id not in self._here:
             return Left.NOT_LAST
         self._here.discard(user_id)
@@ -34,3 +37,12 @@ class MemoryPresence:
 
     def here(self) -> Collection[Id]:
         return frozenset(self._here)
+
+    def set_focused(self, user_id: Id, focused: bool) -> None:
+        if focused:
+            self._unfocused.discard(user_id)
+        else:
+            self._unfocused.add(user_id)
+
+    async def focused(self, user_ids: Collection[Id]) -> set[Id]:
+        return self._here.intersection(user_ids) - self._unfocused

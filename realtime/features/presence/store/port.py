@@ -52,3 +52,11 @@ class PresenceStore(Protocol):
     def here(self) -> Collection[Id]:
         """Everyone who has joined here."""
         ...
+
+    def set_focused(self, user_id: Id, focused: bool) -> None:
+        """Whether this person, when here, looks at one of their connections; they do until this says no."""
+        ...
+
+    async def focused(self, user_ids: Collection[Id]) -> set[Id]:
+        """Those who look at a connection to any node whose lease has not ended."""
+        ...

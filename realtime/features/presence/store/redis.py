@@ -42,6 +42,8 @@ class RedisPresence:
         """Those of whom Redis was told, but did not answer."""
         self._stale: set[Id] = set()
         """Those of whom Redis was told, but may have forgotten."""
+        self._unfocused: set[Id] = set()
+        """Those who look at none of their connections here."""
         self._busy: set[Id] = set()
         self._batch: frozenset[Id] = frozenset()
         self._batch_done = asyncio.Event()
@@ -98,6 +100,7 @@ class RedisPresence:
 
     async def leave(self, user_id: Id) -> Left:
         if user_id not in self._here:
+            self._unfocused.discard(user_id)
             return Left.NOT_LAST
         await self._begin(user_id)
         keys = [f"node:{self._node}", "epoch", f"user:{user_id}"]
@@ -111,8 +114,8 @@ class RedisPresence:
         if answer < 0:
             return Left.LATER
         self._here.pop(user_id, None)
-        self._unsure.discard(user_id)
-        self._stale.discard(user_id)
+        for those in (self._unsure, self._stale, self._unfocused):
+            those.discard(user_id)
         return Left.LAST if answer else Left.NOT_LAST
 
     async def online(self, user_ids: Collection[Id]) -> set[Id]:
@@ -128,6 +131,24 @@ class RedisPresence:
 
     def here(self) -> Collection[Id]:
         return frozenset(self._here)
+
+    def set_focused(self, user_id: Id, focused: bool) -> None:
+        """The next beat tells the others."""
+        if focused == (user_id not in self._unfocused):
+            return
+        (self._unfocused.discard if focused else self._unfocused.add)(user_id)
+        if user_id in self._here:
+            self._stale.add(user_id)
+
+    async def focused(self, user_ids: Collection[Id]) -> set[Id]:
+        """While Redis is away, only of this node: a push too many is better than one too few."""
+        found = {user for user in user_ids if user in self._here and user not in self._unfocused}
+        elsewhere = [user for user in user_ids if user not in found]
+        try:
+            positions = await self._link.run(scripts.FOCUSED, ["nodes", *_user_keys(elsewhere)], [])
+        except Down:
+            return found
+        return found | {elsewhere[int(position) - 1] for position in positions}
 
     # -- what is known of the others
 
@@ -229,11 +250,14 @@ class RedisPresence:
         said_by = self._node, self._epoch
         keys = ["nodes", f"reaper:{self._node}", f"node:{self._node}", *_user_keys(users)]
         self._unsure.update(users)
-        first = await self._link.run(scripts.JOIN, keys, [self._node, millis(EXPIRY), *users])
+        looks = {user: int(user not in self._unfocused) for user in users}
+        args = [self._node, millis(EXPIRY), *users, *looks.values()]
+        first = await self._link.run(scripts.JOIN, keys, args)
         if first is None or said_by != (self._node, self._epoch):
             return set()  # this node counts as dead, or the data were lost: the beat tries again
         self._unsure.difference_update(users)
         self._stale.difference_update(users)
+        self._stale.update(user for user in users if looks[user] != int(user not in self._unfocused))
         self._here.update(dict.fromkeys(users, True))
         return {users[int(position) - 1] for position in first}
 

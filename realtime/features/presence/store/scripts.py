@@ -3,7 +3,8 @@
 Keys, all with one tag so that a cluster keeps them together, and all with an expiry:
 
 - `nodes`: sorted set, node to the time its lease ends; `beats`: node to the time it was last heard
-- `node:<node>`: set of the people there; `user:<id>`: hash with a field for each node the person is on
+- `node:<node>`: set of the people there
+- `user:<id>`: hash with a field for each node they are on: `1` if they look at a connection there, else `0`
 - `reaper:<node>`: which node is clearing up after a dead one, for a while
 - `epoch`: made with the data and lost with them, so that a loss is noticed; ends in the time it was made
 """
@@ -38,20 +39,39 @@ return {state, epoch}
 )
 
 JOIN = """
--- KEYS nodes, reaper:<node>, node:<node>, user:<id>...   ARGV node, expiry, id...
+-- KEYS nodes, reaper:<node>, node:<node>, user:<id>...   ARGV node, expiry, id..., looks...
 -- The positions of those who were on no other node; nothing at all when this node counts as dead.
 if not redis.call('ZSCORE', KEYS[1], ARGV[1]) or redis.call('EXISTS', KEYS[2]) == 1 then return false end
 local first = {}
 for i = 4, #KEYS do
   local here = redis.call('HEXISTS', KEYS[i], ARGV[1])
   if redis.call('HLEN', KEYS[i]) == here then first[#first + 1] = i - 3 end
-  redis.call('HSET', KEYS[i], ARGV[1], 1)
+  redis.call('HSET', KEYS[i], ARGV[1], ARGV[#KEYS - 4 + i])
   redis.call('PEXPIRE', KEYS[i], ARGV[2])
   redis.call('SADD', KEYS[3], ARGV[i - 1])
 end
 redis.call('PEXPIRE', KEYS[3], ARGV[2])
 return first
 """
+
+FOCUSED = (
+    _NOW
+    + """
+-- KEYS nodes, user:<id>...   -> the positions of those who look at a connection to a node that lives
+local found = {}
+for i = 2, #KEYS do
+  local nodes = redis.call('HGETALL', KEYS[i])
+  for j = 1, #nodes, 2 do
+    local ends = nodes[j + 1] == '1' and redis.call('ZSCORE', KEYS[1], nodes[j])
+    if ends and tonumber(ends) > now then
+      found[#found + 1] = i - 1
+      break
+    end
+  end
+end
+return found
+"""
+)
 
 LEAVE = (
     _NOW

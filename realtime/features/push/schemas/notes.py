@@ -1,4 +1,4 @@
-"""The shapes of push: a note, and what others ask of the feature."""
+"""A note as other features write it, and what they ask of push."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,10 @@ from common.ids import Id
 
 @dataclass(frozen=True, slots=True)
 class PushNote:
-    """What a person is to be told on their devices. A newer note takes the place of an older one with its key."""
+    """What a person is to be told on their devices, in place of an older note with the same key.
+
+    The very same note again, with all its data, is a retry: nobody is told twice.
+    """
 
     user_id: Id
     notification_id: Id
