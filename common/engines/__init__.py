@@ -1,4 +1,4 @@
-"""Embedded engines: a real MongoDB and Valkey as children of this process, for laptops, tests and CI.
+"""Embedded engines: a real MongoDB, Valkey and S3 server as our children, for laptops, tests and CI.
 
 `Engines` is the door. Each engine runs under `shim.py`, which outlives us just long enough to stop it.
 """

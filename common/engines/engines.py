@@ -1,4 +1,4 @@
-"""`Engines`: the embedded MongoDB and Valkey of one data directory."""
+"""`Engines`: the embedded MongoDB, Valkey and S3 server of one data directory."""
 
 import asyncio
 import contextlib
@@ -6,16 +6,18 @@ import time
 from pathlib import Path
 from typing import Self
 
-from common.engines.binaries import find_mongod, find_valkey
+from common.engines.binaries import find_mongod, find_rclone, find_valkey
 from common.engines.errors import EngineFailed
 from common.engines.lock import DataLock
 from common.engines.ports import LOOPBACK, answers, kept_port
 from common.engines.process import EngineProcess, EngineSpec
 
 REPLICA_SET = "plaza"
-_MONGO_PORT, _REDIS_PORT = "mongo.port", "redis.port"
+_MONGO_PORT, _REDIS_PORT, _S3_PORT = "mongo.port", "redis.port", "s3.port"
 _OPLOG_MB = 256
 _REDIS_MEMORY = "256mb"
+S3_ACCESS_KEY, S3_SECRET_KEY = "embedded", "known-to-everybody"
+"""Of a server that listens on loopback and is there for tests."""
 
 
 class Engines:
@@ -25,12 +27,15 @@ class Engines:
     mends. Everything listens on loopback only. The engines stop with us, also when we are killed.
     """
 
-    def __init__(self, data_dir: Path, *, mongo: bool, redis: bool, cache_gb: float = 0.25) -> None:
+    def __init__(
+        self, data_dir: Path, *, mongo: bool, redis: bool, s3: bool = False, cache_gb: float = 0.25
+    ) -> None:
         self._data_dir, self._cache_gb = data_dir, cache_gb
-        self._wants_mongo, self._wants_redis = mongo, redis
+        self._wants_mongo, self._wants_redis, self._wants_s3 = mongo, redis, s3
         self._lock = DataLock(data_dir)
         self._mongo: EngineProcess | None = None
         self._redis: EngineProcess | None = None
+        self._s3: EngineProcess | None = None
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -46,6 +51,15 @@ class Engines:
     @property
     def redis_url(self) -> str:
         return _redis_url(_started(self._redis).port)
+
+    @property
+    def s3_url(self) -> str:
+        """An S3 server whose buckets are the folders below `s3` in the data directory."""
+        return f"http://{LOOPBACK}:{_started(self._s3).port}"
+
+    @property
+    def s3_pid(self) -> int:
+        return _started(self._s3).pid
 
     @property
     def mongo_pid(self) -> int:
@@ -75,7 +89,7 @@ class Engines:
 
     async def start(self) -> None:
         """Return once every engine answers; raises an `EngineError`."""
-        if not (self._wants_mongo or self._wants_redis):
+        if not (self._wants_mongo or self._wants_redis or self._wants_s3):
             return
         self._data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self._lock.acquire()
@@ -86,6 +100,9 @@ class Engines:
             if self._wants_redis:
                 self._redis = EngineProcess(self._redis_spec(), self._lock.descriptor)
                 await self._redis.start()
+            if self._wants_s3:
+                self._s3 = EngineProcess(self._s3_spec(), self._lock.descriptor)
+                await self._s3.start()
         except BaseException:
             await self.stop()
             raise
@@ -95,7 +112,7 @@ class Engines:
         try:
             await asyncio.gather(*(engine.stop() for engine in self._engines()))
         finally:
-            self._mongo = self._redis = None
+            self._mongo = self._redis = self._s3 = None
             self._lock.release()
 
     async def failed(self) -> EngineFailed:
@@ -107,7 +124,7 @@ class Engines:
         return done.pop().result()
 
     def _engines(self) -> list[EngineProcess]:
-        return [engine for engine in (self._mongo, self._redis) if engine is not None]
+        return [engine for engine in (self._mongo, self._redis, self._s3) if engine is not None]
 
     def _mongo_spec(self) -> EngineSpec:
         port = kept_port(self._data_dir / _MONGO_PORT)
@@ -144,6 +161,12 @@ class Engines:
         command += ["--bind", LOOPBACK, "--port", str(port)]
         command += ["--maxmemory", _REDIS_MEMORY, "--maxmemory-policy", "volatile-lru"]
         return EngineSpec("valkey-server", command, port, self._data_dir / "redis.log")
+
+    def _s3_spec(self) -> EngineSpec:
+        port, folder = kept_port(self._data_dir / _S3_PORT), self._folder("s3")
+        command = [str(find_rclone()), "serve", "s3", folder, "--addr", f"{LOOPBACK}:{port}"]
+        command += ["--auth-key", f"{S3_ACCESS_KEY},{S3_SECRET_KEY}", "--config", ""]
+        return EngineSpec("rclone", command, port, self._data_dir / "s3.log")
 
     def _folder(self, name: str) -> str:
         folder = self._data_dir / name

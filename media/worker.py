@@ -1,0 +1,60 @@
+"""A process that looks into files from strangers: `python -m media.worker`, one JSON line in, one out.
+
+It may use so much memory and so much CPU time for a job, and no more: what takes more kills it, and only it.
+It ends when whoever started it does.
+"""
+
+import json
+import resource
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from media.images import BadImage, make_images
+from media.kinds import Kind
+
+Json = dict[str, Any]
+
+_MEGABYTE = 1024 * 1024
+
+
+def image(job: Json) -> Json:
+    """`source`, `kind`, `folder` → what `make_images` makes."""
+    return asdict(make_images(Path(job["source"]), Kind(**job["kind"]), Path(job["folder"])))
+
+
+JOBS: dict[str, Callable[[Json], Json]] = {"image": image}
+
+
+def main() -> None:
+    """Do jobs until there are no more."""
+    memory = int(sys.argv[1]) * _MEGABYTE
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    for line in sys.stdin:
+        job = json.loads(line)
+        _allow_cpu(int(job["cpu_seconds"]))
+        sys.stdout.write(json.dumps(_answer(job)) + "\n")
+        sys.stdout.flush()
+
+
+def _answer(job: Json) -> Json:
+    try:
+        return {"made": JOBS[job["job"]](job)}
+    except BadImage as error:
+        return {"refused": error.code}
+    except MemoryError:
+        return {"refused": "too_expensive"}
+
+
+def _allow_cpu(seconds: int) -> None:
+    """So much more than has been used until now."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    limit = int(used.ru_utime + used.ru_stime) + seconds + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (limit, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main()
