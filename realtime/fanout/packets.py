@@ -15,9 +15,13 @@ from realtime.channels import Publication
 MAX_SHORT, MAX_MEDIUM = 126, 65_536
 
 
+_SHORT_TEXT = [bytes((0x81, size)) for size in range(MAX_SHORT)]
+
+
 def frame_of(payload: bytes) -> bytes:
     """A WebSocket text frame around `payload`."""
-    return b"\x81" + _with_size(payload)
+    size = len(payload)
+    return _SHORT_TEXT[size] + payload if size < MAX_SHORT else b"\x81" + _with_size(payload)
 
 
 def binary_frame_of(payload: bytes) -> bytes:
@@ -58,7 +62,7 @@ class Packet:
     def frame(self) -> bytes:
         """The packet as a WebSocket frame, built on first use."""
         if self._frame is None:
-            self._frame = frame_of(b"4" + self.text.encode())
+            self._frame = frame_of(f"4{self.text}".encode())
         return self._frame
 
 

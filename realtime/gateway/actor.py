@@ -58,14 +58,14 @@ def begin(session: Session, command: Command, said: Incoming) -> Left | None:
     try:
         session.require_fresh()
         body = command.body.__pydantic_validator__.validate_python(said.payload, by_alias=True, by_name=False)
-        result = command.handler(session, body)
+        result: Any = command.handler(session, body)
     except Exception as error:
         _refuse(session, command, said.ack, error, new_id())
         return None
     if type(result) is CoroutineType:
         return cast("Left", result)
     if said.ack is not None:
-        session.send(ok_packet(said.ack, cast("BaseModel | None", result)))
+        session.send(ok_packet(said.ack, result))
     command.succeeded.inc()
     return None
 

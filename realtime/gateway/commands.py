@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast, get_args, get_type_hints
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Histogram
 from pydantic import BaseModel
 
 from common import metrics
@@ -72,7 +72,7 @@ class Command:
     result: type[BaseModel] | None
     description: str
     handler: Handler
-    succeeded: Counter
+    succeeded: metrics.Tally
     seconds: Histogram
     verb: Verb | None = None
 

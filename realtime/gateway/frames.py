@@ -47,18 +47,19 @@ class FrameReader:
         self._is_text, self._size = False, 0
         self.violation = 0
 
+    def only(self, data: bytes) -> str | None:
+        """The text of `data` if that is one short message, as most often; None says that `feed` must look."""
+        size = len(data) - 6
+        is_one = 0 <= size <= _LONGEST_CONTROL and data[0] == _WHOLE_TEXT and data[1] == _MASKED | size
+        if not is_one or self._held is not None or self._parts is not None or self.violation:
+            return None
+        try:
+            return _unmask(data[2:6], data[6:]).decode()
+        except UnicodeDecodeError:
+            return None
+
     def feed(self, data: bytes) -> list[Message]:
         """Read on; the messages that are complete now."""
-        size = len(data) - 6
-        is_short = 0 <= size <= _LONGEST_CONTROL and data[0] == _WHOLE_TEXT and data[1] == _MASKED | size
-        if (
-            is_short and self._held is None and self._parts is None
-        ):  # one text and nothing else, as most often
-            try:
-                return [(TEXT, _unmask(data[2:6], data[6:]).decode())]
-            except UnicodeDecodeError:
-                self.violation = INVALID_TEXT
-                return []
         if self._held is not None:
             self._held += data
             if len(self._held) < self._needed:

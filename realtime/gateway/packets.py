@@ -13,9 +13,10 @@ from common.errors import BadRequest, Invalid
 
 CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK = "0123456"
 MAX_EVENT_NAME = 64
+_LONGEST_HEAD = 17
+"""Where the data of an event begins at the latest: the type and 15 digits come before it."""
 
 _HEAD = re.compile(r"(?:/,)?(\d{1,15})?(?=[^\d]|$)")
-_USUAL = re.compile(r"2(\d{0,15})(?=\[)")
 _BINARY_HEAD = re.compile(r"\d{0,10}-(?:/,)?(\d{1,15})?(?=[^\d]|$)")
 
 
@@ -54,10 +55,12 @@ class Incoming:
 def parse(text: str, max_depth: int) -> Incoming:
     """Read a packet. Never raises: what is wrong with it is its `error`."""
     kind = text[:1]
-    if kind == EVENT and (usual := _USUAL.match(text)):
-        packet = Incoming(kind, int(usual[1]) if usual[1] else None)
-        _read_data(packet, text[usual.end(1) :], max_depth)
-        return packet
+    if kind == EVENT and (start := text.find("[", 1, _LONGEST_HEAD)) > 0:
+        number = text[1:start]
+        if not number or number.isdecimal():
+            packet = Incoming(kind, int(number) if number else None)
+            _read_data(packet, text[start:], max_depth)
+            return packet
     head = (_BINARY_HEAD if kind in (BINARY_EVENT, BINARY_ACK) else _HEAD).match(text, 1)
     if kind not in "0123456" or not kind:
         return Incoming(kind, error=BadPacket())
@@ -99,11 +102,12 @@ def _what_is_wrong(data: str, message: str) -> BadRequest | Invalid:
 
 
 def _read_event(packet: Incoming, value: Any) -> None:
-    match value:
-        case [str(name), dict()] if 0 < len(name) <= MAX_EVENT_NAME:
-            packet.event, packet.payload = name, value[1]
-        case _:
-            _read_unusual_event(packet, value)
+    if value.__class__ is list and len(value) == 2:
+        name, payload = value
+        if type(name) is str and type(payload) is dict and 0 < len(name) <= MAX_EVENT_NAME:
+            packet.event, packet.payload = name, payload
+            return
+    _read_unusual_event(packet, value)
 
 
 def _read_unusual_event(packet: Incoming, value: Any) -> None:

@@ -151,8 +151,14 @@ class WebSocket(asyncio.Protocol):
     # -- reading
 
     def data_received(self, data: bytes) -> None:
-        if self._reader.violation:
-            return
+        text = self._reader.only(data)
+        if text is not None:
+            if not self._is_over:
+                self.owner.heard(text)
+        elif not self._reader.violation:
+            self._read(data)
+
+    def _read(self, data: bytes) -> None:
         for opcode, payload in self._reader.feed(data):
             if opcode == frames.CLOSE:
                 self._answer_close(payload)  # pyright: ignore[reportArgumentType]  (control frames carry bytes)
