@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.push_settings import Push
 from common.redis_url import RedisUrl
 
 MIN_SECRET = 32
@@ -156,6 +157,7 @@ class Settings(BaseSettings):
     smtp: Smtp = Smtp()
     tls: Tls = Tls()
     streams: Streams = Streams()
+    push: Push = Push()
     personal: Personal = Personal()
 
     @model_validator(mode="before")
@@ -186,6 +188,8 @@ class Settings(BaseSettings):
             raise ValueError("PLAZA_MONGO_URL is missing: production does not run on the embedded engine")
         if self.accounts.bcrypt_cost < 12:
             raise ValueError("PLAZA_ACCOUNTS__BCRYPT_COST is below 12 in production")
+        if self.push.web.private_addresses:
+            raise ValueError("PLAZA_PUSH__WEB__PRIVATE_ADDRESSES is not for production")
         return self
 
     @property
