@@ -9,7 +9,8 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
 
 from common.errors import Unavailable, translate
-from documents import accounts, conversations, friends, messages, presence, updates
+from documents import accounts, conversations, friends, messages, notifications, personal, presence, updates
+from documents.files import Files
 
 T = TypeVar("T")
 
@@ -20,6 +21,8 @@ DOCUMENTS: list[type[Document]] = [
     *messages.DOCUMENTS,
     *presence.DOCUMENTS,
     *updates.DOCUMENTS,
+    *notifications.DOCUMENTS,
+    *personal.DOCUMENTS,
 ]
 
 DEADLINE_MS = 8000
@@ -74,6 +77,10 @@ class Database:
     async def drop(self) -> None:
         """Remove everything: for throw-away databases."""
         await self._client.drop_database(self._name)
+
+    def files(self, bucket: str) -> Files:
+        """A bucket of files."""
+        return Files(self._client[self._name], bucket)
 
     async def transaction(self, work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
         """Run `work` in one transaction, again when the server asks for it."""

@@ -34,6 +34,8 @@ from realtime.features.groups import GroupService
 from realtime.features.messages import MessageService
 from realtime.features.messages.actor import ConversationActor
 from realtime.features.messages.commands import MessageCommands
+from realtime.features.notifications import MissedMessages, NotificationService
+from realtime.features.notifications.commands import NotificationCommands
 from realtime.features.personal import DeletionService
 from realtime.features.presence import MemoryPresence, PresenceService, PresenceStore, RedisPresence
 from realtime.features.presence.commands import PresenceCommands
@@ -88,6 +90,8 @@ class Services:
     presence: PresenceService
     profiles: ProfileService
     deletions: DeletionService
+    notifications: NotificationService
+    missed: MissedMessages
     updates: UpdateService
     conversations: ConversationService
     groups: GroupService
@@ -162,7 +166,8 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     updates = UpdateService(
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
-    friends = FriendService(people, updates, policy)
+    notifications = NotificationService(database, people, policy, updates, None)
+    friends = FriendService(people, updates, policy, notifications)
     conversations = ConversationService(people, policy, updates, fanout, Turns(timeouts.command))
     groups = GroupService(database, conversations, policy, updates)
     receipts = ReceiptService(conversations, updates, fanout)
@@ -188,6 +193,8 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         presence=(presence := PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace)),
         profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings)),
         deletions=DeletionService(settings.personal, accounts, RestoreTokens(settings.secret())),
+        notifications=notifications,
+        missed=MissedMessages(notifications, receipts, people, store, presence.is_connected),
         updates=updates,
         conversations=conversations,
         groups=groups,
@@ -217,6 +224,7 @@ def _wire(services: Services) -> None:
         presence_commands,
         SyncCommands(s.sync),
         AccountCommands(s.accounts),
+        NotificationCommands(s.notifications),
     ):
         s.commands.add(owner)
     listening = Listening(s.local, s.updates, s.conversations)
@@ -225,6 +233,8 @@ def _wire(services: Services) -> None:
     typing = s.settings.timeouts.typing
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
     s.messages.on_sending = message_commands.sent_elsewhere
+    s.messages.on_stored = s.missed.heard
+    s.receipts.on_read = s.missed.read
     s.local.read_from("conversation", s.messages)
     s.local.read_from("user", s.updates)
     s.local.on_heard = s.receipts.heard
@@ -237,6 +247,9 @@ async def _start(services: Services) -> None:
     await services.limits.start()
     await services.accounts.start()
     await services.presence.start()
+    await services.notifications.start()
+    timeouts = services.settings.timeouts
+    services.missed.start(timeouts.ping_interval + timeouts.ping_timeout + timeouts.presence_grace)
     services.upkeep.start(heals=services.bus is not None)
 
 
@@ -247,6 +260,8 @@ async def _stop(services: Services) -> None:
     await services.actors.stop(STOP_SECONDS)
     await services.presence.stop()
     await services.messages.stop(STOP_SECONDS)
+    await services.missed.stop(STOP_SECONDS)
+    await services.notifications.stop(STOP_SECONDS)
     await services.receipts.stop()
     await services.updates.stop(STOP_SECONDS)
     await services.accounts.stop()

@@ -4,13 +4,14 @@ from beanie import Document
 
 from documents.conversations.conversations import Conversation, Head, Kind
 from documents.conversations.departures import Departure
-from documents.conversations.lists import ConversationList, Row
+from documents.conversations.lists import Behind, ConversationList, Row, behind
 from documents.conversations.members import Mark, Member, Role
 
 DOCUMENTS: list[type[Document]] = [Conversation, Member, Departure]
 
 __all__ = [
     "DOCUMENTS",
+    "Behind",
     "Conversation",
     "ConversationList",
     "Departure",
@@ -20,4 +21,5 @@ __all__ = [
     "Member",
     "Role",
     "Row",
+    "behind",
 ]

@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from beanie import Document
 from pydantic import Field
-from pymongo import ReturnDocument, UpdateOne
+from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument, UpdateOne
 from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
@@ -31,6 +31,8 @@ class Conversation(Document):
     name: str | None = None
     version: int = 1
     pair: list[Id] = Field(default_factory=list[str])
+    gone: list[Id] = Field(default_factory=list[str])
+    """What stands for those of the pair whose accounts have been deleted."""
     member_count: int = 0
     created_by: Id
     created_at: datetime = Field(default_factory=now)
@@ -39,6 +41,7 @@ class Conversation(Document):
 
     class Settings:
         name = "conversations"
+        indexes: ClassVar = [IndexModel([("created_by", ASCENDING)]), IndexModel([("last_at", DESCENDING)])]
 
     # -- direct conversations
 
@@ -131,6 +134,12 @@ class Conversation(Document):
         return found["version"] if found else None
 
     # -- activity
+
+    @classmethod
+    async def active_since(cls, moment: datetime, limit: int) -> list[Id]:
+        """Those with a message since then, the newest first."""
+        found = rows(cls).find({"last_at": {"$gte": moment}}, {"_id": 1}).sort("last_at", DESCENDING)
+        return [raw["_id"] for raw in await found.limit(limit).to_list()]
 
     @classmethod
     async def touch(cls, heads: Iterable["Head"]) -> None:

@@ -1,6 +1,6 @@
 """A person's conversations as lists show them, with exact positions read from the messages."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Self
@@ -73,6 +73,68 @@ class ConversationList:
             {"$project": {"conversation": 1}},
         ]
         return [entry["conversation"] async for entry in await rows(Member).aggregate(by_activity)]
+
+
+@dataclass(frozen=True, slots=True)
+class Behind:
+    """A member who has not read a conversation to its end: `unread` messages, the last by `sender_id`."""
+
+    user_id: Id
+    conversation_id: Id
+    group_name: str | None
+    sender_id: Id
+    seq: int
+    unread: int
+
+
+async def behind(conversations: Collection[Id], most: int) -> list[Behind]:
+    """Who is behind, and has not muted it, in those conversations that have at most `most` members.
+
+    Whoever wrote the last message is not.
+    """
+    unread: list[Raw] = [
+        {
+            "$match": {
+                "muted": False,
+                "$expr": {
+                    "$and": [
+                        {"$lt": ["$read_seq", "$$seq"]},
+                        {"$ne": ["$user", "$$sender"]},
+                    ]
+                },
+            }
+        },
+        {"$project": {"user": 1, "read_seq": 1}},
+    ]
+    steps: list[Raw] = [
+        {"$match": {"_id": {"$in": list(conversations)}, "member_count": {"$lte": most}}},
+        {"$project": {"kind": 1, "name": 1}},
+        last_message("_id", "last"),
+        {"$project": {"kind": 1, "name": 1, "last": {"$first": "$last"}}},
+        {"$project": {"kind": 1, "name": 1, "seq": "$last.seq", "sender": "$last.sender"}},
+        {
+            "$lookup": {
+                "from": "members",
+                "localField": "_id",
+                "foreignField": "conversation",
+                "let": {"seq": "$seq", "sender": "$sender"},
+                "pipeline": unread,
+                "as": "members",
+            }
+        },
+    ]
+    return [
+        Behind(
+            user_id=member["user"],
+            conversation_id=raw["_id"],
+            group_name=raw["name"] if raw["kind"] == "group" else None,
+            sender_id=raw["sender"],
+            seq=raw["seq"],
+            unread=raw["seq"] - member["read_seq"],
+        )
+        async for raw in await rows(Conversation).aggregate(steps)
+        for member in raw["members"]
+    ]
 
 
 def _listed(user: Id, without: Sequence[Id]) -> list[Raw]:

@@ -26,6 +26,7 @@ from realtime.features.messages.schemas import (
 )
 from realtime.features.receipts import ReceiptService
 from realtime.order import Turns
+from realtime.policy import Verb
 from realtime.streams import Draft, KeyKnown, StreamWriter
 
 MediaAddress = Callable[[Id, Id], Awaitable[str]]
@@ -67,6 +68,8 @@ class MessageService:
         self._turns = Turns()
         self.on_sending: Callable[[Id, Id], None] | None = None
         """Told of conversation and sender when a message comes that no conversation actor has seen."""
+        self.on_stored: Callable[[Sequence[MessageOut]], None] | None = None
+        """Told of messages that were stored, or found to be; called for every one, so it must not wait."""
         self._writer = StreamWriter(store.MessageLog(fanout), self._stored, batch=batch)
 
     # -- sending
@@ -91,7 +94,7 @@ class MessageService:
         if body.to is not None:
             place = await self._conversations.direct(user_id, body.to)
         else:
-            place = await self._conversations.place(user_id, body.conversation_id or "")
+            place = await self._conversations.place(user_id, body.conversation_id or "", Verb.MESSAGE)
         if body.reply_to is not None:
             await self._require_in(place, body.reply_to)
         await self._conversations.announce(place)
@@ -114,14 +117,19 @@ class MessageService:
         draft.entry.update(_id=known.id, seq=known.seq, created_at=known.created_at)
         draft.position = known.seq
         self._conversations.note(store.heads_of([draft]))
-        self._fanout.deliver(store.delivery(store.again(known)))
-        return store.again(known)
+        said = store.again(known)
+        self._fanout.deliver(store.delivery(said))
+        if self.on_stored is not None:
+            self.on_stored([said])
+        return said
 
     async def _stored(self, drafts: Sequence[Draft]) -> None:
         self._conversations.note(store.heads_of(drafts))
         for draft in drafts:
             draft.said = store.fresh(draft.entry)
             self._fanout.deliver(store.delivery(draft.said))
+        if self.on_stored is not None:
+            self.on_stored([draft.said for draft in drafts])
 
     async def _require_in(self, place: Place, message_id: Id) -> None:
         message = await Message.get(message_id)

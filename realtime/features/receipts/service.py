@@ -1,14 +1,15 @@
 """Reading and delivery positions. They only move forward; the newest one says everything."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import datetime
 
 import structlog
 
 from common.clock import now
 from common.errors import Invalid
 from common.ids import Id
-from documents.conversations import ConversationList, Member
+from documents.conversations import Behind, Conversation, ConversationList, Member, behind
 from realtime import channels
 from realtime.fanout import Connection, Fanout
 from realtime.features.conversations import ConversationService
@@ -33,6 +34,8 @@ class ReceiptService:
         self._conversations, self._updates, self._fanout = conversations, updates, fanout
         self._pending: dict[tuple[Id, Id], int] = {}
         self._flusher: asyncio.Task[None] | None = None
+        self.on_read: Callable[[Id, Id], Awaitable[None]] | None = None
+        """Told of person and conversation when it is read to its end."""
 
     async def mark_read(
         self, user_id: Id, conversation_id: Id, seq: int, message_id: Id | None = None
@@ -49,6 +52,8 @@ class ReceiptService:
         if seq >= row.member.read_seq:
             await self._tell(user_id, conversation_id, seq, message_id)
         position = max(row.read_seq, seq)
+        if position == row.seq and self.on_read is not None:
+            await self.on_read(user_id, conversation_id)
         return ReadOut(conversation_id=conversation_id, seq=position, unread=row.seq - position)
 
     async def _tell(self, user_id: Id, conversation_id: Id, seq: int, message_id: Id | None) -> None:
@@ -57,6 +62,16 @@ class ReceiptService:
         members = await Member.ids_of(conversation_id, SHARED_UP_TO + 1)
         audience = members if len(members) <= SHARED_UP_TO else [user_id]
         await self._updates.append(audience, read, key=f"read:{conversation_id}:{user_id}:{seq}")
+
+    # -- who has not read
+
+    async def behind(self, conversation_ids: Collection[Id], most: int) -> list[Behind]:
+        """Who is behind, and has not muted it, in those conversations that have at most `most` members."""
+        return await behind(conversation_ids, most) if conversation_ids else []
+
+    async def active_since(self, moment: datetime, limit: int) -> list[Id]:
+        """The conversations with a message since then, the newest first."""
+        return await Conversation.active_since(moment, limit)
 
     # -- delivery
 

@@ -1,13 +1,13 @@
 """What people do with each other: ask, accept, part, block."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from common.errors import Forbidden, Invalid, NotFound
 from common.ids import Id
 from documents.friends import Block, Friendship
-from realtime.features.friends import rules, store
+from realtime.features.friends import rules
 from realtime.features.friends.schemas import (
     BlockedOut,
     Direction,
@@ -24,14 +24,11 @@ from realtime.features.friends.schemas import (
     Window,
 )
 from realtime.features.friends.service.news import FriendNews
-from realtime.features.friends.store import Blocks
+from realtime.features.notifications.schemas import Notifier
+from realtime.policy import Outcome, PersonAbsent, Policy, Verb
 
 LISTED_MUTUAL = 100
 _ACCEPTED = {"state": "accepted"}
-
-
-class PersonNotFound(NotFound):
-    text = "There is no such person."
 
 
 class RequestNotFound(NotFound):
@@ -49,8 +46,9 @@ class NotYourself(Forbidden):
 class FriendService:
     """Friendships, requests and blocks. Who is blocked, either way, is to the other as if absent."""
 
-    def __init__(self, people: People, updates: Updates, blocks: Blocks) -> None:
-        self._people, self._news, self._blocks = people, FriendNews(updates), blocks
+    def __init__(self, people: People, updates: Updates, policy: Policy, notifier: Notifier) -> None:
+        self._people, self._policy = people, policy
+        self._news = FriendNews(people, updates, notifier)
 
     # -- what the other features ask
 
@@ -58,29 +56,8 @@ class FriendService:
         return await Friendship.friend_ids(user_id)
 
     async def relation(self, viewer: Id, user_id: Id) -> RelationState:
-        """What two people are to each other, as `viewer` may know it."""
-        if viewer == user_id:
-            return "self"
-        found, blocked = await asyncio.gather(
-            Friendship.between(viewer, user_id), self.blocked_between(viewer, user_id)
-        )
-        return "none" if blocked else _state_for(viewer, found)
-
-    async def blocked_between(self, one: Id, other: Id) -> bool:
-        """Whether either has blocked the other, as it was at most 1.5 s ago."""
-        return await self._blocks.between(one, other)
-
-    async def hidden_ids(self, viewer: Id) -> set[Id]:
-        """Everyone who is as if absent for `viewer`."""
-        return await Block.hidden_from(viewer)
-
-    async def friends_among(self, viewer: Id, user_ids: Collection[Id]) -> set[Id]:
-        """Those of `user_ids` who are friends, without anyone a block stands between."""
-        return await store.friends_among(viewer, user_ids)
-
-    async def audiences(self, user_ids: Collection[Id]) -> dict[Id, set[Id]]:
-        """For each person their friends, without anyone a block stands between."""
-        return await store.audiences(user_ids)
+        """What two people are to each other."""
+        return "self" if viewer == user_id else _state_for(viewer, await Friendship.between(viewer, user_id))
 
     async def mutual_ids(self, viewer: Id, user_id: Id) -> set[Id]:
         """Friends that both have."""
@@ -94,18 +71,18 @@ class FriendService:
 
     async def request(self, user_id: Id, other_id: Id) -> RelationOut:
         """Ask someone to be friends; when they have asked already, this makes friends."""
-        await self._require_person(user_id, other_id)
+        await self._require(user_id, Verb.BEFRIEND, other_id)
         await self._require_room(user_id)
         edge = await Friendship.ask(user_id, other_id)
-        if await self._blocks.between_now(user_id, other_id):  # a block came between the check and the write
+        if not await self._policy.can(user_id, Verb.BEFRIEND, other_id):  # a block came in between
             await Friendship.end(user_id, other_id)
-            raise PersonNotFound
+            raise PersonAbsent
         await self._news.changed(edge)
         return RelationOut(user_id=other_id, state=_state_for(user_id, edge))
 
     async def accept(self, user_id: Id, asked_by: Id) -> RelationOut:
         """Say yes to a request; saying it again changes nothing."""
-        await self._require_person(user_id, asked_by)
+        await self._require(user_id, Verb.BEFRIEND, asked_by)
         rules.require_room(await Friendship.count_of(user_id, _ACCEPTED))
         edge = await Friendship.accept(user_id, asked_by)
         if edge is None:
@@ -115,31 +92,31 @@ class FriendService:
 
     async def reject(self, user_id: Id, asked_by: Id) -> RelationOut:
         """Say no to a request."""
-        await self._require_person(user_id, asked_by)
+        await self._require(user_id, Verb.BEFRIEND, asked_by)
         edge = await Friendship.end(user_id, asked_by, state="pending", asked_by=asked_by)
         return await self._part(edge, asked_by, RequestNotFound)
 
     async def cancel(self, user_id: Id, asked: Id) -> RelationOut:
         """Take one's own request back."""
-        await self._require_person(user_id, asked)
+        await self._require(user_id, Verb.BEFRIEND, asked)
         edge = await Friendship.end(user_id, asked, state="pending", asked_by=user_id)
         return await self._part(edge, asked, RequestNotFound)
 
     async def remove(self, user_id: Id, friend_id: Id) -> RelationOut:
         """End a friendship."""
-        await self._require_person(user_id, friend_id)
+        await self._require(user_id, Verb.BEFRIEND, friend_id)
         edge = await Friendship.end(user_id, friend_id, state="accepted")
         return await self._part(edge, friend_id, NotFriends)
 
     async def request_by_name(self, user_id: Id, asker: str, asked: str) -> RelationOut:
         """The same by usernames; the caller is who asks."""
         await self._require_self(user_id, asker)
-        return await self.request(user_id, (await self.by_username(user_id, asked)).id)
+        return await self.request(user_id, (await self._named(asked)).id)
 
     async def accept_by_name(self, user_id: Id, asker: str, asked: str) -> RelationOut:
         """The same by usernames; the caller is who was asked."""
         await self._require_self(user_id, asked)
-        return await self.accept(user_id, (await self.by_username(user_id, asker)).id)
+        return await self.accept(user_id, (await self._named(asker)).id)
 
     async def _part(self, edge: Friendship | None, other: Id, missing: type[NotFound]) -> RelationOut:
         if edge is None:
@@ -147,20 +124,16 @@ class FriendService:
         await self._news.ended(edge)
         return RelationOut(user_id=other, state="none")
 
-    async def by_username(self, user_id: Id, username: str) -> Person:
-        """The person of that name, unless absent for the caller."""
-        person = await self._people.by_username(username)
-        if person is None or await self.blocked_between(user_id, person.id):
-            raise PersonNotFound
-        return person
-
     # -- blocks
 
     async def block(self, user_id: Id, other_id: Id) -> RelationOut:
         """Have nothing to do with someone any more; they hear only that a friendship or request has ended."""
-        await self._require_blockable(user_id, other_id)
+        await self._require(user_id, Verb.BLOCK, other_id)
         rules.require_room_for_block(await Block.count_of(user_id))
-        block = await self._blocks.place(user_id, other_id)
+        try:
+            block = await Block.place(user_id, other_id)
+        finally:
+            self._policy.forget(user_id, other_id)
         edge = await Friendship.end(user_id, other_id)
         if edge is not None:
             await self._news.ended(edge)
@@ -169,10 +142,14 @@ class FriendService:
 
     async def unblock(self, user_id: Id, other_id: Id) -> RelationOut:
         """Take a block back; what it ended stays ended."""
-        if await self._blocks.lift(user_id, other_id):
+        try:
+            lifted = await Block.lift(user_id, other_id)
+        finally:
+            self._policy.forget(user_id, other_id)
+        if lifted:
             await self._news.unblocked(user_id, other_id)
         else:
-            await self._require_person(user_id, other_id)
+            await self._require(user_id, Verb.UNBLOCK, other_id)
         return RelationOut(user_id=other_id, state="none")
 
     # -- lists
@@ -186,9 +163,9 @@ class FriendService:
 
     async def friend_names(self, viewer: Id, username: str) -> list[str]:
         """The usernames of someone's friends, when their privacy lets `viewer` see them."""
-        person = await self.by_username(viewer, username)
+        person = await self._named(username)
         await self._require_visible_friends(viewer, person.id)
-        shown = await self.friend_ids(person.id) - await self.hidden_ids(viewer)
+        shown = await self.friend_ids(person.id) - await self._policy.hidden_ids(viewer)
         return sorted(friend.username for friend in (await self._people.many(shown)).values())
 
     async def requests(self, user_id: Id, direction: Direction, window: Window) -> Rows[RequestOut]:
@@ -215,7 +192,7 @@ class FriendService:
         self, viewer: Id, user_id: Id, only: Mapping[str, Any], window: Window
     ) -> Rows[tuple[Friendship, PersonCard]]:
         """Someone's friendships or requests with the people at the other end, without those hidden."""
-        hidden = await self.hidden_ids(viewer)
+        hidden = await self._policy.hidden_ids(viewer)
         where = {**only, "$nor": [{"pair": {"$in": list(hidden)}}]}
         rows, total = await asyncio.gather(
             Friendship.page(user_id, where, window.limit + 1, before=window.before, skip=window.skip),
@@ -227,21 +204,25 @@ class FriendService:
         return Rows(items, total, window.cut([(row.changed_at, row.id) for row in rows]))
 
     async def mutual(self, viewer: Id, user_id: Id) -> MutualOut:
-        """Friends that the caller and this person share."""
-        await self._require_person(viewer, user_id)
+        """Friends that the caller and this person share, when the caller may see that person's."""
+        _refuse_self(viewer, user_id)
+        await self._require_visible_friends(viewer, user_id)
         ids = await self.mutual_ids(viewer, user_id)
         people = await self._people.many(sorted(ids)[:LISTED_MUTUAL])
         return MutualOut(count=len(ids), users=[PersonCard.of(person) for person in people.values()])
 
     # -- checks
 
-    async def _require_person(self, user_id: Id, other_id: Id) -> Person:
-        """The other person; raises `PersonNotFound` for who is absent, or as if."""
-        if user_id == other_id:
-            raise Invalid.field("userId", "cannot be yourself")
-        person = await self._people.get(other_id)
-        if person is None or await self._blocks.between_now(user_id, other_id):
-            raise PersonNotFound
+    async def _require(self, user_id: Id, verb: Verb, other_id: Id) -> None:
+        """Refuse what the policy does not allow, and what nobody does to themselves."""
+        _refuse_self(user_id, other_id)
+        await self._policy.require(user_id, verb, other_id)
+
+    async def _named(self, username: str) -> Person:
+        """The person of that name; whether the caller may know of them is asked next."""
+        person = await self._people.by_username(username)
+        if person is None:
+            raise PersonAbsent
         return person
 
     async def _require_self(self, user_id: Id, username: str) -> None:
@@ -250,12 +231,6 @@ class FriendService:
         if person is None or person.id != user_id:
             raise NotYourself
 
-    async def _require_blockable(self, user_id: Id, other_id: Id) -> None:
-        """Like `_require_person`, but one may block again whom one has blocked."""
-        if await Block.exists(user_id, other_id):
-            return
-        await self._require_person(user_id, other_id)
-
     async def _require_room(self, user_id: Id) -> None:
         rules.require_room(
             await Friendship.count_of(user_id, _ACCEPTED),
@@ -263,10 +238,16 @@ class FriendService:
         )
 
     async def _require_visible_friends(self, viewer: Id, user_id: Id) -> None:
-        if viewer == user_id:
-            return
-        person = await self._require_person(viewer, user_id)
-        rules.require_friends_shown(person.privacy, await self.relation(viewer, user_id))
+        found = await self._policy.outcome(viewer, Verb.SEE_FRIENDS, user_id)
+        if found is Outcome.ABSENT:
+            raise PersonAbsent
+        if found is Outcome.REFUSED:
+            raise rules.FriendsHidden
+
+
+def _refuse_self(user_id: Id, other_id: Id) -> None:
+    if user_id == other_id:
+        raise Invalid.field("userId", "cannot be yourself")
 
 
 def _state_for(user: Id, edge: Friendship | None) -> RelationState:
