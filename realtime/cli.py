@@ -65,7 +65,12 @@ def build_cli(add_rest: app.AddRest, write_docs: WriteDocs) -> typer.Typer:
     for command in (serve, engines, migrate, check, docs):
         cli.command()(command)
     cli.add_typer(_group({"create": people.create_admin}, "Administrators."), name="admin")
-    users = {"list": people.list_users, "approve": people.approve, "reject": people.reject}
+    users: dict[str, Callable[..., None]] = {
+        "list": people.list_users,
+        "approve": people.approve,
+        "reject": people.reject,
+        "recompute": people.recompute,
+    }
     cli.add_typer(_group(users, "Accounts."), name="users")
     return cli
 

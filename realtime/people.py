@@ -20,6 +20,8 @@ FromInput = Annotated[bool, typer.Option("--password-stdin", help="Read the pass
 Random = Annotated[bool, typer.Option("--random-password", help="Make a password and print it.")]
 Pending = Annotated[bool, typer.Option("--pending", help="Only those who wait for a decision.")]
 Who = Annotated[str, typer.Argument(help="Username or id.")]
+WhoOrNobody = Annotated[str | None, typer.Argument(help="Username or id.")]
+Everybody = Annotated[bool, typer.Option("--all", help="Everybody.")]
 
 
 def create_admin(
@@ -93,3 +95,21 @@ async def _decide(services: Services, who: str, decision: Literal["approve", "re
 
 async def _id_of(services: Services, who: str) -> Id:
     return who if is_id(who) else await services.accounts.administration.id_of(who)
+
+
+def recompute(who: WhoOrNobody = None, everybody: Everybody = False) -> None:
+    """Make vibeScore and streak what the ledger of activities says, and show what was different."""
+    if everybody is (who is not None):
+        terminal.fail("Give a username, or --all.")
+    terminal.run(lambda services: _recompute(services, who))
+
+
+async def _recompute(services: Services, who: str | None) -> None:
+    only = None if who is None else await _id_of(services, who)
+    looked_at = different = 0
+    async for recount in services.accounts.activity.recount(only):
+        looked_at += 1
+        if recount.differs:
+            different += 1
+            typer.echo(str(recount))
+    typer.echo(f"{looked_at} looked at, {different} put right")

@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from common.clock import now
 from documents.accounts import User
 from documents.rows import rows
+from realtime.features.accounts.rules.points import day
 from tests.accounts import PASSWORD, log_in, new_handle, post
-from tests.clients import Http
+from tests.clients import Http, sign_up
 from tests.conftest import SECRET, MakeSettings, Node, StartNode
 
 
@@ -171,3 +173,30 @@ async def test_accounts_are_listed_and_decided_on(
     assert again.code == 1
     assert (await log_in(careful.url, first, PASSWORD)).status == 200
     assert (await log_in(careful.url, second, PASSWORD)).code == "account_rejected"
+
+
+async def test_points_and_streaks_are_made_what_the_ledger_says(run: Run, plaza: Node) -> None:
+    ann, bob = await sign_up(plaza.url, "ann"), await sign_up(plaza.url, "bob")
+    for person in (ann, bob):
+        await person.leave()
+    await rows(User).update_one({"_id": ann.id}, {"$set": {"vibe_score": 900, "streak": 0}})
+
+    one = await run("users", "recompute", ann.handle)
+    again = await run("users", "recompute", ann.id)
+    await rows(User).update_one({"_id": bob.id}, {"$set": {"streak_day": "1999-12-31"}})
+    everybody = await run("users", "recompute", "--all")
+    unclear = await run("users", "recompute")
+    nobody = await run("users", "recompute", "nobody-there")
+
+    today = day(now())
+    assert one.out.splitlines() == [
+        f"{ann.handle}: 900 points, streak 0 (last day {today}) -> 5 points, streak 1 (last day {today})",
+        "1 looked at, 1 put right",
+    ], one.err
+    assert again.out == "1 looked at, 0 put right\n"
+    assert f"{bob.handle}: 5 points, streak 1 (last day 1999-12-31) -> " in everybody.out
+    assert ann.handle not in everybody.out
+    assert (unclear.code, nobody.code) == (1, 1)
+    user = await User.find_by("_id", ann.id)
+    assert user is not None
+    assert (user.vibe_score, user.streak, user.streak_day) == (5, 1, today)

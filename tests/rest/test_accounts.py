@@ -122,7 +122,7 @@ async def test_g03_the_caller_is_told_with_the_names_of_all_apps(ann: Person) ->
     assert me["is_approved"] is True
     assert me["created_at"] == me["createdAt"]
     assert me["created_at"].endswith("Z")
-    assert me["settings"] == {"privacy": "public", "notifications": True, "darkMode": False}
+    assert me["settings"] == {"privacy": "public", "visibility": {}, "notifications": True, "darkMode": False}
     assert me["preferred_radius"] == 10.0
     assert me["auto_invite_enabled"] is True
 

@@ -43,6 +43,9 @@ class Recount:
     def differs(self) -> bool:
         return self.before != self.after
 
+    def __str__(self) -> str:
+        return f"{self.handle}: {_said(self.before)} -> {_said(self.after)}"
+
 
 class ActivityService:
     """Writes the ledger. Other features say what happened; `cause` names it, so that it counts once."""
@@ -123,21 +126,23 @@ class ActivityService:
 
     # -- what it adds up to
 
-    async def recount(self, user_id: Id) -> Recount:
-        """Make somebody's score and streak what the ledger says."""
-        user, found = await User.find_by("_id", user_id), await Activity.recount(user_id)
-        if user is None or found is None:
-            raise NobodyThere
-        return Recount(user.handle, *found)
-
-    async def recount_all(self) -> AsyncIterator[Recount]:
-        """The same of everybody, one after the other."""
+    async def recount(self, only: Id | None = None) -> AsyncIterator[Recount]:
+        """Make somebody's score and streak what the ledger says, or everybody's, one after the other."""
+        if only is not None:
+            yield await self._recount(only)
+            return
         last = ""
         while part := await User.ids_after(last, PART):
             for user_id in part:
                 with suppress(NobodyThere):  # they left meanwhile
-                    yield await self.recount(user_id)
+                    yield await self._recount(user_id)
             last = part[-1]
+
+    async def _recount(self, user_id: Id) -> Recount:
+        user, found = await User.find_by("_id", user_id), await Activity.recount(user_id)
+        if user is None or found is None:
+            raise NobodyThere
+        return Recount(user.handle, *found)
 
 
 def _entry(user_id: Id, kind: Kind, cause: str, at: datetime) -> Activity:
@@ -150,3 +155,7 @@ def _entry(user_id: Id, kind: Kind, cause: str, at: datetime) -> Activity:
         points=AWARDS[kind].points,
         at=at,
     )
+
+
+def _said(tally: Tally) -> str:
+    return f"{tally.score} points, streak {tally.streak} (last day {tally.streak_day or '-'})"
