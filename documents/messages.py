@@ -14,9 +14,15 @@ from documents import streams
 from documents.rows import Raw, rows
 from documents.streams import Collision
 
+EMPTY: Raw = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "reactors": []}
+"""What stays of the content of a message when it is deleted."""
+
 
 class Message(Document):
-    """One message. `body_hash` tells a retry from another message under the same client id."""
+    """One message. `body_hash` tells a retry from another message under the same client id.
+
+    `reactors` are those who have reacted at some time, so that what somebody leaves behind is found.
+    """
 
     id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
     conversation: Id
@@ -30,6 +36,7 @@ class Message(Document):
     media_type: str | None = None
     reply_to: Id | None = None
     reactions: dict[str, list[Id]] = Field(default_factory=dict[str, list[str]])
+    reactors: list[Id] = Field(default_factory=list[str])
     edited_at: datetime | None = None
     deleted_at: datetime | None = None
     created_at: datetime = Field(default_factory=now)
@@ -40,6 +47,7 @@ class Message(Document):
         indexes: ClassVar = [
             IndexModel([("conversation", ASCENDING), ("seq", DESCENDING)], unique=True),
             IndexModel([("sender", ASCENDING), ("client_id", ASCENDING)], unique=True),
+            IndexModel([("reactors", ASCENDING)], partialFilterExpression={"reactors": {"$gt": ""}}),
         ]
 
     @classmethod
@@ -96,7 +104,7 @@ class Message(Document):
     @classmethod
     async def erase(cls, message_id: Id) -> Self | None:
         """Take the content out and leave the place; None when it is erased already."""
-        gone: Raw = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "deleted_at": now()}
+        gone = {**EMPTY, "deleted_at": now()}
         return await cls.change(message_id, {"deleted_at": None}, {"$set": gone})
 
     @classmethod
@@ -104,7 +112,8 @@ class Message(Document):
         """Add a reaction; None when it stands already, the message is gone, or it has `most` kinds."""
         room = {"$or": [{f"reactions.{emoji}.0": {"$exists": True}}, {"$expr": _fewer_reactions(most)}]}
         where = {"deleted_at": None, f"reactions.{emoji}": {"$ne": user}, **room}
-        return await cls.change(message_id, where, {"$push": {f"reactions.{emoji}": user}})
+        added = {"$push": {f"reactions.{emoji}": user}, "$addToSet": {"reactors": user}}
+        return await cls.change(message_id, where, added)
 
     @classmethod
     async def unreact(cls, message_id: Id, user: Id, emoji: str) -> Self | None:

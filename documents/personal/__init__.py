@@ -2,8 +2,30 @@
 
 from beanie import Document
 
+from documents.personal.bonds import Bond, bonds_of
+from documents.personal.chats import groups_of, unblocked_directs_of
 from documents.personal.deletions import Deletion
+from documents.personal.exports import PART, Export, ExportPart
+from documents.personal.holdings import Copy, Holding, Person
+from documents.personal.registry import HOLDINGS
+from documents.personal.traces import empty_entries, oldest_of
 
-DOCUMENTS: list[type[Document]] = [Deletion]
+DOCUMENTS: list[type[Document]] = [Deletion, Export, ExportPart]
 
-__all__ = ["DOCUMENTS", "Deletion"]
+__all__ = [
+    "DOCUMENTS",
+    "HOLDINGS",
+    "PART",
+    "Bond",
+    "Copy",
+    "Deletion",
+    "Export",
+    "ExportPart",
+    "Holding",
+    "Person",
+    "bonds_of",
+    "empty_entries",
+    "groups_of",
+    "oldest_of",
+    "unblocked_directs_of",
+]

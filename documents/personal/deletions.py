@@ -111,25 +111,27 @@ class Deletion(Document):
     # -- working on it: one node at a time, and another one when that has gone
 
     @classmethod
-    async def claim(cls, lease: timedelta) -> Self | None:
-        """The next one there is something to do for, if nobody else does it."""
+    async def claim(cls, lease: timedelta, stage: Stage | None = None) -> Self | None:
+        """The next one there is something to do for (at that stage), if nobody else does it."""
         at = now()
+        at_stage = {"stage": stage} if stage is not None else {}
         raw = await rows(cls).find_one_and_update(
-            {"due_at": {"$lte": at}, "leased_until": {"$lte": at}},
+            {"due_at": {"$lte": at}, "leased_until": {"$lte": at}, **at_stage},
             {"$set": {"lease": new_id(), "leased_until": at + lease}},
             sort=[("due_at", ASCENDING)],
             return_document=ReturnDocument.AFTER,
         )
         return cls.model_validate(raw) if raw else None
 
-    async def hold(self, lease: timedelta) -> bool:
-        """Go on working on it; False when another node does by now."""
-        until = {"$set": {"leased_until": now() + lease}}
-        return (await rows(type(self)).update_one(self._mine, until)).matched_count == 1
+    async def hold(self, lease: timedelta) -> None:
+        """Go on working on it, unless another node does by now."""
+        await rows(type(self)).update_one(self._mine, {"$set": {"leased_until": now() + lease}})
 
-    async def let_go(self) -> None:
-        """Let the next one work on it."""
-        await rows(type(self)).update_one(self._mine, {"$set": _FREE})
+    async def let_go(self, pause: timedelta = timedelta(0)) -> None:
+        """Let the next one work on it, after a pause."""
+        await rows(type(self)).update_one(
+            self._mine, {"$set": {"lease": None, "leased_until": now() + pause}}
+        )
 
     async def advance(self, stage: Stage, due_at: datetime, *, keep: bool = False) -> bool:
         """Come to the next stage, unless somebody has changed it; let go of it unless told to `keep` it."""

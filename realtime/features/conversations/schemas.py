@@ -122,13 +122,25 @@ class ReadOut(Wire):
     unread: int
 
 
-Change = Literal["created", "member_added", "member_removed", "role_changed", "renamed", "muted"]
+Change = Literal[
+    "created",
+    "member_added",
+    "member_removed",
+    "role_changed",
+    "renamed",
+    "muted",
+    "account_left",
+    "account_back",
+    "account_erased",
+]
 
 
 class ConversationUpdated(Publication, event="conversation_updated", logged=True):
     """A conversation came into being for this person, or its name, members, roles or one's muting changed.
 
-    `version` is the conversation's with this change: ignore it when you have a higher one. Muting has none.
+    `version` is the conversation's with this change: ignore it when you have a higher one. Muting has none,
+    nor has what becomes of the account of `userId`: `account_left` when they ask for it to be deleted, and
+    `account_back` when they stay. With `account_erased` everything they have said counts as deleted.
     """
 
     conversation_id: Id

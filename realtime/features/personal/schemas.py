@@ -1,6 +1,6 @@
 """The shapes of copies and deletions, and what they need of the other features."""
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Annotated, Literal, Protocol
 
@@ -64,10 +64,20 @@ class Groups(Protocol):
     async def remove_member(self, user_id: Id, conversation_id: Id, other: Id) -> None: ...
 
 
+class Belongings(Protocol):
+    """What people have that is no document, such as media."""
+
+    def files_of(self, user_id: Id) -> AsyncIterator[tuple[str, AsyncIterator[bytes]]]:
+        """Their files by name, each read when its turn comes; a name may hold folders."""
+        ...
+
+    async def erase(self, user_id: Id) -> None:
+        """Delete them; doing it again is fine."""
+        ...
+
+
 class Conversations(Protocol):
     """Who talks with whom."""
-
-    def forget_places(self, conversation_id: Id) -> None: ...
 
     async def tell(self, conversation_id: Id, publication: Publication, key: str) -> None:
         """Log a change for every member."""
