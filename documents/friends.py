@@ -11,6 +11,7 @@ from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, derived_id
+from documents.accounts import Caller, User
 from documents.rows import Raw, rows
 
 State = Literal["pending", "accepted"]
@@ -108,13 +109,6 @@ class Friendship(Document):
         return {one for entry in await found.to_list() for one in entry["pair"] if one != user}
 
     @classmethod
-    async def friends_among(cls, user: Id, others: Iterable[Id]) -> set[Id]:
-        """Those of `others` whom this person is friends with."""
-        where = {"_id": {"$in": [cls.id_of(user, other) for other in others]}, "state": "accepted"}
-        found = rows(cls).find(where, {"pair": 1, "_id": 0})
-        return {one for entry in await found.to_list() for one in entry["pair"] if one != user}
-
-    @classmethod
     async def states_with(cls, user: Id, others: Iterable[Id]) -> dict[Id, State]:
         """Which of `others` are friends of this person, or would be, or have been asked to be."""
         where = {"_id": {"$in": [cls.id_of(user, other) for other in others]}}
@@ -136,6 +130,34 @@ class Friendship(Document):
             if other in friends:
                 friends[other].add(one)
         return friends
+
+    @classmethod
+    async def friends_at(cls, user: Id, at: datetime, most: int) -> list[Id]:
+        """Those who are friends since `at` or longer, the latest first."""
+        where = {"pair": user, "state": "accepted", "changed_at": {"$lte": at}}
+        found = rows(cls).find(where, {"pair": 1, "_id": 0}).sort([("changed_at", -1), ("_id", -1)])
+        pairs = [entry["pair"] for entry in await found.limit(most).to_list()]
+        return [pair[1] if pair[0] == user else pair[0] for pair in pairs]
+
+    @classmethod
+    async def friends_of(
+        cls, friends: Sequence[Id], at: datetime, each: int, without: Collection[Id], most: int
+    ) -> dict[Id, int]:
+        """Of the latest friends of each of these: who is a friend of most of them, and of how many."""
+        found = await rows(User).aggregate(
+            [
+                {"$match": {"_id": {"$in": list(friends)}}},
+                {"$project": {"_id": 1}},
+                _latest_friendships("theirs", at, each),
+                {"$unwind": "$theirs"},
+                {"$unwind": "$theirs.pair"},
+                {"$group": {"_id": "$theirs.pair", "count": {"$sum": 1}}},
+                {"$match": {"_id": {"$nin": [*without]}}},
+                {"$sort": {"count": -1, "_id": 1}},
+                {"$limit": most},
+            ]
+        )
+        return {entry["_id"]: entry["count"] for entry in await found.to_list()}
 
     @classmethod
     async def count_of(cls, user: Id, only: Mapping[str, Any]) -> int:
@@ -188,22 +210,17 @@ class Block(Document):
         raise TimeoutError
 
     @classmethod
-    async def exists(cls, blocker: Id, blocked: Id) -> bool:
-        """Whether `blocker` has blocked `blocked`."""
-        where = {"_id": cls.id_of(blocker, blocked)}
-        return await rows(cls).find_one(where, {"_id": 1}) is not None
-
-    @classmethod
     async def lift(cls, blocker: Id, blocked: Id) -> bool:
         """Take a block back; False when there was none."""
         result = await rows(cls).delete_one({"_id": cls.id_of(blocker, blocked)})
         return result.deleted_count == 1
 
     @classmethod
-    async def between(cls, one: Id, other: Id) -> bool:
-        """Whether either has blocked the other."""
-        ids = [cls.id_of(one, other), cls.id_of(other, one)]
-        return await rows(cls).find_one({"_id": {"$in": ids}}, {"_id": 1}) is not None
+    async def between(cls, one: Id, other: Id) -> tuple[set[Id], dict[Id, Caller]]:
+        """Who of these two has blocked the other, and how both stand: one query, for every message asks."""
+        where = {"_id": {"$in": [cls.id_of(one, other), cls.id_of(other, one)]}}
+        people, blocks = await User.callers_beside([one, other], cls, where)
+        return {block["blocker"] for block in blocks}, people
 
     @classmethod
     async def among(cls, user: Id, others: Iterable[Id]) -> set[tuple[Id, Id]]:
@@ -250,6 +267,18 @@ def _asked(asker: Id, other: Id, moment: datetime) -> Raw:
         "asked_at": {"$ifNull": ["$asked_at", moment]},
         "changed_at": {"$cond": [theirs, moment, {"$ifNull": ["$changed_at", moment]}]},
     }
+
+
+def _latest_friendships(name: str, at: datetime, each: int) -> Raw:
+    """A step that looks up the latest friendships of each person."""
+    pipeline: list[Raw] = [
+        {"$match": {"state": "accepted", "changed_at": {"$lte": at}}},
+        {"$sort": {"changed_at": -1, "_id": -1}},
+        {"$limit": each},
+        {"$project": {"_id": 0, "pair": 1}},
+    ]
+    lookup = {"from": rows(Friendship).name, "localField": "_id", "foreignField": "pair"}
+    return {"$lookup": {**lookup, "pipeline": pipeline, "as": name}}
 
 
 def _behind(time: str, mark: Mark | None) -> Sequence[Raw]:

@@ -25,11 +25,11 @@ from documents.database import Database
 from realtime.actors import Actors
 from realtime.fanout import Fanout, LocalFanout
 from realtime.fanout.bus import BusKey, RedisBus
-from realtime.features.accounts import AccountService, ProfileService
+from realtime.features.accounts import AccountService, PeopleFinder, ProfileService
 from realtime.features.accounts.commands import AccountCommands
 from realtime.features.accounts.service.pictures import Pictures
 from realtime.features.conversations import ConversationService
-from realtime.features.friends import FriendBonds, FriendService
+from realtime.features.friends import Acquaintances, FriendBonds, FriendService
 from realtime.features.groups import GroupService
 from realtime.features.messages import MessageService
 from realtime.features.messages.actor import ConversationActor
@@ -40,6 +40,7 @@ from realtime.features.personal import DeletionService
 from realtime.features.presence import MemoryPresence, PresenceService, PresenceStore, RedisPresence
 from realtime.features.presence.commands import PresenceCommands
 from realtime.features.receipts import ReceiptService
+from realtime.features.search import SearchService
 from realtime.features.sync import SyncService
 from realtime.features.sync.commands import SyncCommands
 from realtime.features.sync.service import SyncLimits
@@ -97,6 +98,7 @@ class Services:
     groups: GroupService
     receipts: ReceiptService
     messages: MessageService
+    search: SearchService
     sync: SyncService
     commands: CommandTable
     gateway: Gateway
@@ -200,6 +202,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         groups=groups,
         receipts=receipts,
         messages=messages,
+        search=SearchService(PeopleFinder(policy, Acquaintances(policy))),
         sync=SyncService(conversations, messages, receipts, updates, limits=sync_limits),
         commands=commands,
         gateway=Gateway(settings, accounts, commands, actors, local),

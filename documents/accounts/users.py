@@ -84,6 +84,8 @@ class User(Document):
     created_at: datetime = Field(default_factory=now)
     last_active: datetime = Field(default_factory=now)
     revision: int = 0
+    search_handle: str = ""
+    search_name: str = ""
     search_text: str = ""
     search_grams: list[str] = Field(default_factory=list[str])
 
@@ -103,6 +105,8 @@ class User(Document):
                 partialFilterExpression={"handle_claims": {"$gt": ""}},
             ),
             IndexModel([("search_grams", ASCENDING), ("handle_key", ASCENDING)]),
+            IndexModel([("search_handle", ASCENDING), ("handle_key", ASCENDING)]),
+            IndexModel([("search_name", ASCENDING), ("handle_key", ASCENDING)]),
             IndexModel([("created_at", DESCENDING), ("_id", DESCENDING)]),
             IndexModel(
                 [("is_approved", ASCENDING), ("rejected", ASCENDING), ("created_at", ASCENDING), ("_id", 1)]
@@ -246,17 +250,6 @@ class User(Document):
         """Everybody, a part at a time, whatever their standing."""
         found = rows(cls).find({"_id": {"$gt": last}}, {"_id": 1}).sort("_id", ASCENDING).limit(limit)
         return [raw["_id"] for raw in await found.to_list()]
-
-    @classmethod
-    async def search(
-        cls, grams: Sequence[str], words: Sequence[str], hidden: Iterable[Id], window: "Window"
-    ) -> "Listed":
-        """Active people who have all `grams` and whose text holds every one of `words`, by handle."""
-        held: list[Raw] = [{"$gte": [{"$indexOfCP": ["$search_text", word]}, 0]} for word in words]
-        where: Raw = {"search_grams": {"$all": list(grams)}, "_id": {"$nin": list(hidden)}, **active()}
-        if held:
-            where["$expr"] = {"$and": held}
-        return await cls._page(where, [("handle_key", ASCENDING)], window)
 
     @classmethod
     async def listed(cls, where: Raw, window: "Window", *, oldest_first: bool = False) -> "Listed":

@@ -17,7 +17,8 @@ from documents.accounts import LoginSession, User
 from documents.conversations import Conversation, Member
 from documents.database import Database
 from documents.rows import rows
-from realtime.features.accounts.schemas import handles, words
+from realtime.features.accounts.rules import finding
+from realtime.features.accounts.schemas import handles
 
 LIFETIME = 86_400
 BATCH = 2000
@@ -79,8 +80,7 @@ class Population:
     def _person(self) -> User:
         self._people += 1
         handle = f"bench.{self._people:06d}"
-        text, grams = words.searchable([handle])
-        return User(
+        person = User(
             email=f"{handle}@example.org",
             email_key=handles.email_key(f"{handle}@example.org"),
             handle=handle,
@@ -88,9 +88,8 @@ class Population:
             handle_skeleton=handles.skeleton(handle),
             name=handle,
             password_hash=self._hash,
-            search_text=text,
-            search_grams=grams,
         )
+        return person.model_copy(update=finding.by(person))
 
     async def _found(self, people: Sequence[User]) -> Id:
         """A group of these people, the first its owner."""

@@ -23,16 +23,21 @@ class SearchQuery(PageQuery, SearchIn):
     """Words to look for, and which part of what is found."""
 
 
+async def found_people(request: web.Request, wanted: SearchQuery) -> web.Response:
+    """The answer with people who fit the words."""
+    kind = f"users:{wanted.q}"
+    window = Window(wanted.limit, wanted.offset, wanted.position(request, kind))
+    found = await services(request).search.people(caller(request).user_id, wanted.q, window)
+    return reply_page(request, found.items, Page(wanted, found.total, found.behind, kind))
+
+
 @routes.get("/api/users/search")
 @docs(tags=TAGS, summary="Find people by name, handle or interests")
 @querystring_schema(SearchQuery)
 @response_schema(list[UserCard])
 async def search_users(request: web.Request) -> web.Response:
-    """Parts of words in any script; every word must be there. By handle."""
-    wanted, kind = query(request, SearchQuery), "users"
-    window = Window(wanted.limit, wanted.offset, wanted.position(request, f"{kind}:{wanted.q}"))
-    found = await services(request).profiles.search(caller(request).user_id, wanted.q, window)
-    return reply_page(request, found.items, Page(wanted, found.total, found.behind, f"{kind}:{wanted.q}"))
+    """Parts of words in any script; every word must be there. Best first: see `/api/search`."""
+    return await found_people(request, query(request, SearchQuery))
 
 
 @routes.get("/api/users/{userId}")

@@ -5,6 +5,7 @@ from realtime.features.accounts.service.accounts import AccountService
 from realtime.features.accounts.service.activity import ActivityService
 from realtime.features.accounts.service.administration import AdministrationService
 from realtime.features.accounts.service.audit import AuditService
+from realtime.features.accounts.service.finder import PeopleFinder
 from realtime.features.accounts.service.people import People
 from realtime.features.accounts.service.profiles import ProfileService
 from realtime.gateway.session import Identity
@@ -17,6 +18,7 @@ __all__ = [
     "Identity",
     "Online",
     "People",
+    "PeopleFinder",
     "ProfileService",
     "Relations",
 ]

@@ -17,8 +17,9 @@ from documents.accounts import User
 from documents.accounts.administration import create
 from documents.accounts.leaving import Leaving
 from realtime.fanout import Fanout
+from realtime.features.accounts.rules import finding
 from realtime.features.accounts.rules.standing import AccountLeaving, Banned, require_active
-from realtime.features.accounts.schemas import handles, words
+from realtime.features.accounts.schemas import handles
 from realtime.features.accounts.schemas.admin import AdminIn
 from realtime.features.accounts.schemas.auth import (
     ChangePasswordIn,
@@ -262,9 +263,8 @@ def _new_user(handle: str, name: str, *, email: str | None = None, reserved: boo
     """A person with nothing but a name; raises `Invalid` for a name that is ours."""
     if not reserved and handles.is_reserved(handle):
         raise Invalid.field("handle", "this name is reserved")
-    text, grams = words.searchable([name, handle])
     at = now()
-    return User(
+    user = User(
         email=email,
         email_key=handles.email_key(email) if email else None,
         handle=handle,
@@ -274,6 +274,5 @@ def _new_user(handle: str, name: str, *, email: str | None = None, reserved: boo
         password_hash="",
         created_at=at,
         last_active=at,
-        search_text=text,
-        search_grams=grams,
     )
+    return user.model_copy(update=finding.by(user))

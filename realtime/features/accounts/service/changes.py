@@ -6,8 +6,10 @@ from typing import Any
 
 from common.clock import now
 from common.errors import Conflict, Invalid
+from common.words import fold
 from documents.accounts import HeldHandle, User, UserSettings, claims_of
-from realtime.features.accounts.schemas import handles, words
+from realtime.features.accounts.rules import finding
+from realtime.features.accounts.schemas import handles
 from realtime.features.accounts.schemas.users import ProfileIn, SettingsIn
 
 _ELSEWHERE = frozenset({"settings", "handle", "skills", "avatar", "cover_photo"})
@@ -29,8 +31,7 @@ def changes(user: User, body: ProfileIn) -> dict[str, Any]:
         named.update(_handle_changes(user, body.handle))
     settings = _settings(user.settings, body.settings)
     after = user.model_copy(update={**named, "settings": settings})
-    text, grams = words.searchable(_searchable(after))
-    return {**named, "settings": settings.model_dump(), "search_text": text, "search_grams": grams}
+    return {**named, "settings": settings.model_dump(), **found_by(after)}
 
 
 def _settings(before: UserSettings, body: SettingsIn | None) -> UserSettings:
@@ -70,19 +71,19 @@ def _handle_changes(user: User, handle: str) -> dict[str, Any]:
     }
 
 
-def _searchable(user: User) -> Iterable[str]:
-    """The texts that find somebody: what everybody may see of them."""
+def found_by(user: User) -> dict[str, Any]:
+    """The stored fields that find somebody: what everybody may see of them."""
     if user.privacy == "private":
-        return ()
-    return (
-        user.name,
-        user.handle,
-        *(user.interests if user.settings.audience("interests") == "public" else ()),
+        return finding.by_nothing()
+    return finding.by(
+        user,
+        interests=user.settings.audience("interests") == "public",
+        university=user.settings.audience("education") == "public",
     )
 
 
 def _distinct(tags: Iterable[str]) -> list[str]:
-    return list({words.fold(tag): tag for tag in tags}.values())
+    return list({fold(tag): tag for tag in tags}.values())
 
 
 def _seconds_until(moment: datetime, at: datetime) -> float:

@@ -1,13 +1,11 @@
-"""Profiles: what others see of somebody, what one changes about oneself, and how people are found."""
+"""Profiles: what others see of somebody, and what one changes about oneself."""
 
 import asyncio
 from typing import Any
 
 from common.errors import Conflict, Forbidden
 from common.ids import Id
-from documents.accounts import Shown, User, Window
-from realtime.features.accounts.schemas import words
-from realtime.features.accounts.schemas.common import Rows
+from documents.accounts import Shown, User
 from realtime.features.accounts.schemas.users import (
     MeOut,
     Online,
@@ -16,7 +14,6 @@ from realtime.features.accounts.schemas.users import (
     ProfileIn,
     ProfileOut,
     Relations,
-    UserCard,
 )
 from realtime.features.accounts.service import views
 from realtime.features.accounts.service.accounts import AccountExists, AccountService
@@ -119,16 +116,6 @@ class ProfileService:
             knew_when=_shows_friends(before, "last_seen"),
         )
         return await self._own(after)
-
-    async def search(self, viewer: Id, query: str, window: Window) -> Rows[UserCard]:
-        """People whose name, handle or public interests hold every word of the query, by handle."""
-        grams, unproven = words.wanted(query)
-        if not grams:
-            return Rows([], 0, None)
-        hidden = await self._policy.hidden_ids(viewer)
-        found = await User.search(grams, unproven, hidden, window)
-        behind = (found.users[-1].handle_key,) if found.more else None
-        return Rows([views.card(user) for user in found.users], found.total, behind)
 
 
 def _shows_friends(user: User, part: Shown) -> bool:
