@@ -15,7 +15,7 @@ from typing import Any, cast
 
 import blurhash  # pyright: ignore[reportMissingTypeStubs]
 import pillow_heif
-from PIL import Image, ImageCms, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, ImageSequence
 
 from media.images.limits import BadImage, Broken, TooLarge, arm, frames_of, require_small
 from media.kinds import HEIC, JPEG, WEBP, Kind
@@ -31,8 +31,6 @@ DEFAULT_FRAME_MS, SHORTEST_FRAME_MS = 100, 20
 AVIF_TYPE = "image/avif"
 
 _SRGB = cast("Any", ImageCms.createProfile("sRGB"))
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, ArithmeticError, UnidentifiedImageError)
-"""What the decoders raise at bytes that are no image; a bomb's warning is a `BadImage` of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +72,11 @@ def make_images(source: Path, kind: Kind, folder: Path) -> ImageInfo:
             return _moving(image, frames, folder) if frames > 1 else _still(image, folder)
     except BadImage:
         raise
-    except Image.DecompressionBombWarning as error:
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
         raise TooLarge from error
-    except _BROKEN as error:
+    except MemoryError:
+        raise
+    except Exception as error:  # decoders raise whatever they stumble over
         raise Broken(type(error).__name__) from error
 
 
