@@ -1,11 +1,12 @@
 """Asking the table about real people."""
 
-from collections.abc import Collection, Mapping
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from common.errors import Forbidden, NotFound
 from common.ids import Id
-from realtime.policy.table import Outcome, Privacy, Relation, decide
+from realtime.policy.facts import Bonds, Lately, Standing, Standings
+from realtime.policy.table import WALLED, Outcome, Privacy, Relation, decide
 from realtime.policy.verbs import Verb
 
 
@@ -17,66 +18,54 @@ class Refused(Forbidden):
     code, text = "not_allowed", "This person does not allow that."
 
 
-class Standing(Protocol):
-    """What is stored of somebody that policy asks for."""
-
-    @property
-    def standing(self) -> str: ...
-
-    @property
-    def is_admin(self) -> bool: ...
-
-    @property
-    def privacy(self) -> Privacy: ...
-
-
-class Standings(Protocol):
-    """Whether people take part, and what they show; who does not exist is left out."""
-
-    async def standings(self, user_ids: Collection[Id]) -> Mapping[Id, Standing]: ...
-
-
-class Bonds(Protocol):
-    """What the database has between people."""
-
-    async def bonds(self, viewer: Id, user_ids: Collection[Id]) -> Mapping[Id, Relation]:
-        """FRIEND, PENDING, BLOCKING or BLOCKED_BY; who is none of these is left out."""
-        ...
-
-
 class Policy:
     """`can(viewer, verb, person)`: every route, event, search, feed, publication and push goes through it."""
 
     def __init__(self, standings: Standings, bonds: Bonds) -> None:
         self._standings, self._bonds = standings, bonds
+        self._lately = Lately(bonds)
 
     async def outcome(self, viewer: Id, verb: Verb, user_id: Id) -> Outcome:
         """What comes of it; a person who does not exist is absent."""
         return (await self.outcomes(viewer, verb, [user_id]))[user_id]
 
     async def outcomes(self, viewer: Id, verb: Verb, user_ids: Collection[Id]) -> dict[Id, Outcome]:
-        """The same about many, in two queries."""
+        """The same about many, in as many queries as about one."""
+        me, people = await self._look(viewer, user_ids)
+        return {user: _outcome(verb, me, *found) for user, found in people.items()}
+
+    async def allowed(
+        self, viewer: Id, verbs: Collection[Verb], user_ids: Collection[Id]
+    ) -> dict[Id, set[Verb]]:
+        """What `viewer` may do, of all this, to each of these people."""
+        me, people = await self._look(viewer, user_ids)
+        return {
+            user: {verb for verb in verbs if _outcome(verb, me, *found) is Outcome.ALLOWED}
+            for user, found in people.items()
+        }
+
+    async def _look(
+        self, viewer: Id, user_ids: Collection[Id]
+    ) -> tuple[Standing | None, dict[Id, tuple[Standing | None, Relation | None]]]:
+        """How the viewer stands; and of each person how they stand, and what the viewer is to them."""
         others = [user for user in user_ids if user != viewer]
         known = await self._standings.standings({viewer, *user_ids})
         bonds: Mapping[Id, Relation] = await self._bonds.bonds(viewer, others) if others else {}
-        me = known.get(viewer)
-        return {
-            user: Outcome.ABSENT
-            if (person := known.get(user)) is None or me is None
-            else decide(verb, _relation(user == viewer, person, bonds.get(user), me), person.privacy)
-            for user in user_ids
+        people = {
+            user: (known.get(user), Relation.SELF if user == viewer else bonds.get(user)) for user in user_ids
         }
+        return known.get(viewer), people
 
     async def can(self, viewer: Id, verb: Verb, user_id: Id) -> bool:
         """Whether `viewer` may do that to, or see that of, this person."""
         return await self.outcome(viewer, verb, user_id) is Outcome.ALLOWED
 
-    async def require(self, viewer: Id, verb: Verb, user_id: Id) -> None:
-        """Raises `PersonAbsent` or `Refused`."""
-        found = await self.outcome(viewer, verb, user_id)
-        if found is Outcome.ABSENT:
+    async def require(self, viewer: Id, verb: Verb, *user_ids: Id) -> None:
+        """That it is so of all of these; raises `PersonAbsent` or `Refused`."""
+        found = set((await self.outcomes(viewer, verb, user_ids)).values()) if user_ids else set[Outcome]()
+        if Outcome.ABSENT in found:
             raise PersonAbsent
-        if found is Outcome.REFUSED:
+        if Outcome.REFUSED in found:
             raise Refused
 
     async def among(self, viewer: Id, verb: Verb, user_ids: Collection[Id]) -> set[Id]:
@@ -84,14 +73,90 @@ class Policy:
         found = await self.outcomes(viewer, verb, user_ids)
         return {user for user, outcome in found.items() if outcome is Outcome.ALLOWED}
 
+    async def view(self, viewer: Id, user_id: Id) -> "View":
+        """One person as another sees them, for who asks about many parts; raises `PersonAbsent`."""
+        me, people = await self._look(viewer, [user_id])
+        person, bond = people[user_id]
+        if (
+            _outcome(Verb.SEE_PROFILE, me, person, bond) is not Outcome.ALLOWED
+            or me is None
+            or person is None
+        ):
+            raise PersonAbsent
+        return View(person, _relations(me, person, bond))
 
-def _relation(is_self: bool, person: Standing, bond: Relation | None, viewer: Standing) -> Relation:
+    async def hidden_ids(self, viewer: Id) -> set[Id]:
+        """Everyone whom a block makes absent for `viewer`: for queries that leave them out."""
+        return await self._bonds.hidden_ids(viewer)
+
+    async def shown_to_friends(
+        self, verbs: Collection[Verb], user_ids: Collection[Id]
+    ) -> dict[Id, set[Verb]]:
+        """What of all this each of these people shows to their friends; nothing, who does not take part."""
+        known = await self._standings.standings(user_ids)
+        return {
+            user: {verb for verb in verbs if _decide(verb, (Relation.FRIEND,), person) is Outcome.ALLOWED}
+            for user, person in known.items()
+            if person.standing == "active"
+        }
+
+    async def circles(self, user_ids: Collection[Id]) -> Mapping[Id, Collection[Id]]:
+        """The friends of each of these people, without anyone a block stands between: whom to tell."""
+        return await self._bonds.circles(user_ids) if user_ids else {}
+
+    # -- from memory: what every message and every typing dot asks
+
+    async def can_lately(self, viewer: Id, verb: Verb, user_id: Id) -> bool:
+        """The same as `can`, as it was at most 1.5 s ago; for verbs that depend on nothing but blocks."""
+        if verb not in WALLED:
+            raise TypeError(f"{verb} depends on more than blocks")
+        between = await self._lately.between(viewer, user_id)
+        me, person = between.standings.get(viewer), between.standings.get(user_id)
+        bond = Relation.SELF if viewer == user_id else between.bond_of(viewer, user_id)
+        return _outcome(verb, me, person, bond) is Outcome.ALLOWED
+
+    def forget(self, one: Id, other: Id) -> None:
+        """What stands between two people has changed here: it holds on this node at once."""
+        self._lately.forget(one, other)
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A person who is there for the viewer, and what the viewer is to them."""
+
+    person: Standing
+    relations: Sequence[Relation]
+
+    def allows(self, verb: Verb, audience: Privacy | None = None) -> bool:
+        """Whether the viewer sees that; with an `audience` a part of it that has one of its own."""
+        found = {decide(verb, one, audience or self.person.audience(verb)) for one in self.relations}
+        return Outcome.ALLOWED in found
+
+
+_DECISIVE = frozenset({Relation.SELF, Relation.BLOCKING, Relation.BLOCKED_BY})
+
+
+def _outcome(verb: Verb, me: Standing | None, person: Standing | None, bond: Relation | None) -> Outcome:
+    if me is None or person is None:
+        return Outcome.ABSENT
+    if me.standing != "active":
+        return Outcome.REFUSED
+    return _decide(verb, _relations(me, person, bond), person)
+
+
+def _decide(verb: Verb, relations: Sequence[Relation], person: Standing) -> Outcome:
+    """The best that comes of being all of these: only administrators are two things to a person."""
+    audience = person.audience(verb)
+    found = {decide(verb, relation, audience) for relation in relations}
+    return next(outcome for outcome in Outcome if outcome in found)
+
+
+def _relations(viewer: Standing, person: Standing, bond: Relation | None) -> Sequence[Relation]:
     if person.standing == "banned":
-        return Relation.BANNED
+        return (Relation.BANNED,)
     if person.standing != "active":
-        return Relation.NOT_APPROVED
-    if is_self:
-        return Relation.SELF
-    if bond is not None and (bond is not Relation.PENDING or not viewer.is_admin):
-        return bond
-    return Relation.ADMIN if viewer.is_admin else Relation.STRANGER
+        return (Relation.NOT_APPROVED,)
+    if bond is not None and bond in _DECISIVE:
+        return (bond,)
+    known = bond or Relation.STRANGER
+    return (known, Relation.ADMIN) if viewer.is_admin else (known,)

@@ -1,7 +1,7 @@
 """The truth table: verb and relation, and where it matters the person's privacy, decide.
 
 A relation is what the viewer is to the person. `BANNED` and `NOT_APPROVED` are people who do not take part:
-nobody sees them, and they see nobody, for their tokens are refused before any verb is asked.
+nobody sees them, and they see nobody, for whoever does not take part is refused before any verb is asked.
 """
 
 from enum import StrEnum
@@ -13,7 +13,10 @@ Privacy = Literal["public", "friends", "private"]
 
 
 class Relation(StrEnum):
-    """What a viewer is to a person. A block outweighs everything, also being an administrator."""
+    """What a viewer is to a person. A block outweighs everything, also being an administrator.
+
+    An administrator who is a friend, or has asked, may do what either may.
+    """
 
     SELF = "self"
     FRIEND = "friend"
@@ -21,17 +24,19 @@ class Relation(StrEnum):
     """One of the two has asked the other."""
     STRANGER = "stranger"
     BLOCKING = "blocking"
-    """The viewer has blocked the person."""
+    """The viewer has blocked the person; also when both did, for nobody can tell that from this."""
     BLOCKED_BY = "blocked_by"
-    """The person has blocked the viewer; whoever both did is this, too."""
+    """The person has blocked the viewer."""
     ADMIN = "admin"
-    """The viewer is an administrator, and neither friend nor blocked."""
+    """The viewer is an administrator."""
     BANNED = "banned"
+    """The person does not take part any more, or for a while."""
     NOT_APPROVED = "not_approved"
+    """The person does not take part yet, or was turned down."""
 
 
 class Outcome(StrEnum):
-    """What comes of it."""
+    """What comes of it, the best first."""
 
     ALLOWED = "allowed"
     REFUSED = "refused"
@@ -67,6 +72,7 @@ _PEOPLE = (
 )
 
 # In the order of _PEOPLE. Blocked looks like absent; only taking a block back and reporting outlast it.
+# What was said to each other before somebody was banned stays readable.
 _ROWS: dict[Verb, tuple[Grant, ...]] = {
     Verb.SEE_PROFILE: (_Y, _Y, _Y, _Y, _Y, _X, _X, _X, _X),
     Verb.SEE_DETAILS: (_Y, _N, _P, _P, _Y, _X, _X, _X, _X),
@@ -79,6 +85,7 @@ _ROWS: dict[Verb, tuple[Grant, ...]] = {
     Verb.UNBLOCK: (_O, _Y, _Y, _Y, _Y, _Y, _X, _X, _X),
     Verb.REPORT: (_O, _Y, _Y, _Y, _Y, _Y, _X, _X, _X),
     Verb.MESSAGE: (_O, _Y, _Y, _Y, _Y, _X, _X, _X, _X),
+    Verb.SEE_CHAT: (_X, _Y, _Y, _Y, _Y, _X, _X, _Y, _Y),
     Verb.ADD_TO_GROUP: (_O, _Y, _Y, _Y, _Y, _X, _X, _X, _X),
     Verb.SEE_TYPING: (_Y, _Y, _Y, _Y, _Y, _X, _X, _X, _X),
     Verb.SEE_RECEIPTS: (_Y, _Y, _Y, _Y, _Y, _X, _X, _X, _X),
@@ -100,6 +107,13 @@ _ROWS: dict[Verb, tuple[Grant, ...]] = {
 TABLE: dict[Verb, dict[Relation, Grant]] = {
     verb: dict(zip(_PEOPLE, grants, strict=True)) for verb, grants in _ROWS.items()
 }
+
+WALLED: frozenset[Verb] = frozenset(
+    verb
+    for verb, row in TABLE.items()
+    if {row[one] for one in (Relation.FRIEND, Relation.PENDING, Relation.STRANGER, Relation.ADMIN)} == {_Y}
+)
+"""Verbs about a person that depend on blocks and on standing only, not on friendship or privacy."""
 
 
 def decide(verb: Verb, relation: Relation, privacy: Privacy = "public") -> Outcome:

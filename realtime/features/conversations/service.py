@@ -3,7 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -29,6 +29,7 @@ from realtime.features.conversations.schemas import (
 )
 from realtime.features.updates import UpdateService
 from realtime.order import Turns
+from realtime.policy import Policy, Verb
 from realtime.renewals import Renewals, due_after
 
 PLACE_SECONDS = 1.5
@@ -48,17 +49,7 @@ class ConversationNotFound(NotFound):
 class People(Protocol):
     """What conversations need to know of people."""
 
-    async def exists(self, user_id: Id) -> bool: ...
-
     async def cards(self, user_ids: Iterable[Id]) -> Mapping[Id, Person]: ...
-
-
-class Blocks(Protocol):
-    """Who has blocked whom."""
-
-    async def blocked_between(self, one: Id, other: Id) -> bool: ...
-
-    async def hidden_ids(self, viewer: Id) -> set[Id]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +69,9 @@ class ConversationService:
     """Direct conversations and their members' places; groups are managed by `GroupService`."""
 
     def __init__(
-        self, people: People, blocks: Blocks, updates: UpdateService, fanout: Fanout, turns: Turns
+        self, people: People, policy: Policy, updates: UpdateService, fanout: Fanout, turns: Turns
     ) -> None:
-        self._people, self._blocks, self._updates, self._fanout = people, blocks, updates, fanout
+        self._people, self._policy, self._updates, self._fanout = people, policy, updates, fanout
         self._turns = turns
         self._places: OrderedDict[tuple[Id, Id], tuple[float, float, Place]] = OrderedDict()
         self._outlines: OrderedDict[Id, tuple[list[Id], bool]] = OrderedDict()
@@ -94,12 +85,15 @@ class ConversationService:
 
     # -- finding and authorising
 
-    async def place(self, user_id: Id, conversation_id: Id) -> Place:
-        """The caller's place; raises `ConversationNotFound` for who is not a member, or is blocked."""
+    async def place(self, user_id: Id, conversation_id: Id, verb: Verb = Verb.SEE_CHAT) -> Place:
+        """The caller's place; raises `ConversationNotFound` for who is not a member.
+
+        In a direct conversation policy must allow `verb` about the other person, too.
+        """
         place = self._known_place(user_id, conversation_id)
         if place is None:
             place = await self._look(user_id, conversation_id)
-        if place.other is not None and await self._blocks.blocked_between(user_id, place.other):
+        if place.other is not None and not await self._policy.can_lately(user_id, verb, place.other):
             raise ConversationNotFound
         return place
 
@@ -151,21 +145,18 @@ class ConversationService:
         """The place in the direct conversation with someone, which is made when there is none."""
         if other == user_id:
             raise Invalid.field("to", "cannot be yourself")
-        if await self._blocks.blocked_between(user_id, other):
+        if not await self._policy.can_lately(user_id, Verb.MESSAGE, other):
             raise ConversationNotFound
         conversation_id = Conversation.direct_id(user_id, other)
         place = self._known_place(user_id, conversation_id)
         if place is not None:
             return place
-        try:
-            return await self.place(user_id, conversation_id)
-        except ConversationNotFound:
-            if not await self._people.exists(other):
-                raise
+        with suppress(ConversationNotFound):
+            return await self._look(user_id, conversation_id)
         await Conversation.open_direct(user_id, other)
         join = (channels.conversation(conversation_id), 0)
         self._fanout.deliver(Delivery((channels.user(user_id), channels.user(other)), join=join))
-        return await self.place(user_id, conversation_id)
+        return await self._look(user_id, conversation_id)
 
     def direct_id(self, one: Id, other: Id) -> Id:
         """The id that the direct conversation of two people has or would have."""
@@ -176,8 +167,7 @@ class ConversationService:
         try:
             return await self.place(user_id, Conversation.direct_id(user_id, other))
         except ConversationNotFound:
-            hidden = await self._blocks.blocked_between(user_id, other)
-            if hidden or not await self._people.exists(other):
+            if not await self._policy.can_lately(user_id, Verb.MESSAGE, other):
                 raise
         return None
 
@@ -221,7 +211,7 @@ class ConversationService:
 
     async def _hidden(self, user_id: Id) -> list[Id]:
         """The direct conversations that a block hides."""
-        return [Conversation.direct_id(user_id, other) for other in await self._blocks.hidden_ids(user_id)]
+        return [Conversation.direct_id(user_id, other) for other in await self._policy.hidden_ids(user_id)]
 
     async def shown(self, rows: Sequence[Row]) -> list[ConversationOut]:
         """Rows of the list as the wire shows them, with members and their names."""

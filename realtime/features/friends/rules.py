@@ -1,14 +1,14 @@
-"""Who may see what of whom, as far as friendship decides it, and how much of it there may be."""
+"""How many friends, requests and blocks there may be, and what is said when there are more."""
 
-from common.errors import Conflict, Forbidden
-from realtime.features.friends.schemas import Privacy, RelationState
+from common.errors import Conflict
+from realtime.policy import Refused
 
 MAX_FRIENDS = 5000
 MAX_REQUESTS = 1000
 MAX_BLOCKED = 5000
 
 
-class FriendsHidden(Forbidden):
+class FriendsHidden(Refused):
     code, text = "friends_hidden", "This person does not show their friends."
 
 
@@ -22,13 +22,6 @@ class TooManyFriendRequests(Conflict):
 
 class TooManyBlocked(Conflict):
     code, text = "too_many_blocked", f"At most {MAX_BLOCKED} people can be blocked."
-
-
-def require_friends_shown(privacy: Privacy, relation: RelationState) -> None:
-    """Whether a viewer in this relation to a person may read that person's list of friends."""
-    allowed = {"public": True, "friends": relation in {"self", "friends"}, "private": relation == "self"}
-    if not allowed[privacy]:
-        raise FriendsHidden
 
 
 def require_room(friends: int, waiting: int = 0) -> None:

@@ -18,6 +18,7 @@ from realtime.features.messages.schemas import DeleteIn, EditIn, MessageIn, Mess
 from realtime.features.messages.service import MessageService
 from realtime.gateway.commands import command
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 
 
 class MessageCommands:
@@ -30,7 +31,7 @@ class MessageCommands:
     @command("join_room")
     async def join_room(self, session: Session, body: JoinIn) -> JoinOut:
         """Open a conversation: its positions and members. Typing indicators arrive from now on."""
-        place = await self._place(session, body.friend_id, body.conversation_id, "friendId")
+        place = await self._place(session, body.friend_id, body.conversation_id, Verb.SEE_CHAT)
         session.unhush(channels.conversation(place.conversation_id))
         return await self._conversations.enter(place)
 
@@ -54,7 +55,7 @@ class MessageCommands:
     @command("typing")
     async def typing(self, session: Session, body: TypingIn) -> LeaveOut:
         """Say that one is typing, or not any more."""
-        place = await self._place(session, body.to, body.conversation_id, "to")
+        place = await self._place(session, body.to, body.conversation_id, Verb.MESSAGE)
         if body.is_typing:
             self._typing.setdefault(session.id, set()).add(place.conversation_id)
             message = SetTyping(session.user_id, True)
@@ -104,10 +105,11 @@ class MessageCommands:
         self._actors.tell("conversation", conversation_id, message)
 
     async def _place(
-        self, session: Session, person: Id | None, conversation_id: Id | None, field: str
+        self, session: Session, person: Id | None, conversation_id: Id | None, verb: Verb
     ) -> Place:
+        field = "to" if verb is Verb.MESSAGE else "friendId"
         if (person is None) == (conversation_id is None):
             raise Invalid.field(field, f"give either {field} or conversationId")
         if person is not None:
             return await self._conversations.direct(session.user_id, person)
-        return await self._conversations.place(session.user_id, conversation_id or "")
+        return await self._conversations.place(session.user_id, conversation_id or "", verb)

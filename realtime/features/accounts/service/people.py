@@ -2,14 +2,9 @@
 
 from collections.abc import Collection, Iterable
 
-from common.errors import NotFound
 from common.ids import Id
-from documents.accounts import Caller, Privacy, User
+from documents.accounts import Caller, User
 from realtime.features.accounts.schemas import handles
-
-
-class UserNotFound(NotFound):
-    text = "There is no such person."
 
 
 class People:
@@ -26,17 +21,9 @@ class People:
         user = await User.find_by("handle_key", handles.key(username))
         return user if user is not None and user.standing == "active" else None
 
-    async def exists(self, user_id: Id) -> bool:
-        caller = await User.caller(user_id)
-        return caller is not None and caller.standing == "active"
-
     async def standings(self, user_ids: Collection[Id]) -> dict[Id, Caller]:
         """Whether people take part, and what they show: for the policy, of everybody there is."""
         return await User.callers(list(user_ids))
-
-    async def privacy_of(self, user_ids: Iterable[Id]) -> dict[Id, Privacy]:
-        """Who the active people among these are visible to."""
-        return await User.privacy_of(user_ids)
 
     async def many(self, user_ids: Iterable[Id]) -> dict[Id, User]:
         return await User.many(user_ids)

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 import structlog
 
 from common.clock import now
-from common.errors import Conflict, Forbidden, Invalid, NotFound
+from common.errors import Conflict, Forbidden, Invalid
 from common.ids import Id, new_id
 from documents.conversations import Conversation, Departure, Member
 from realtime.features.conversations import ConversationService, Place
@@ -19,10 +19,11 @@ from realtime.features.conversations.schemas import (
     MemberIn,
     Role,
 )
-from realtime.features.conversations.service import Blocks, ConversationNotFound, People
+from realtime.features.conversations.service import ConversationNotFound
 from realtime.features.groups import rules
 from realtime.features.groups.service.news import GroupNews
 from realtime.features.updates import UpdateService
+from realtime.policy import PersonAbsent, Policy, Verb
 
 T = TypeVar("T")
 
@@ -40,10 +41,6 @@ class NotAGroup(Conflict):
 
 class GroupFull(Conflict):
     code, text = "group_full", "The group has as many members as it can have."
-
-
-class PersonNotFound(NotFound):
-    text = "There is no such person."
 
 
 class OwnerStays(Conflict):
@@ -65,12 +62,11 @@ class GroupService:
         self,
         database: Transactions,
         conversations: ConversationService,
-        people: People,
-        blocks: Blocks,
+        policy: Policy,
         updates: UpdateService,
     ) -> None:
-        self._database, self._conversations, self._updates = database, conversations, updates
-        self._people, self._blocks = people, blocks
+        self._database, self._conversations = database, conversations
+        self._policy, self._updates = policy, updates
         self._news = GroupNews(conversations, updates)
 
     # -- founding and naming
@@ -86,8 +82,7 @@ class GroupService:
 
     async def _found(self, group_id: Id, user_id: Id, body: GroupIn) -> None:
         others = [one for one in dict.fromkeys(body.member_ids) if one != user_id]
-        for other in others:
-            await self._require_reachable(user_id, other)
+        await self._policy.require(user_id, Verb.ADD_TO_GROUP, *others)
         group = Conversation(
             id=group_id, kind="group", name=body.name, created_by=user_id, member_count=1 + len(others)
         )
@@ -146,7 +141,7 @@ class GroupService:
     async def _add(self, user_id: Id, conversation_id: Id, body: MemberIn) -> Member:
         """Add a person; the place they have then."""
         self._require_may_add(await Member.of(conversation_id, user_id), body.role)
-        await self._require_reachable(user_id, body.user_id)
+        await self._policy.require(user_id, Verb.ADD_TO_GROUP, body.user_id)
         seq = await self._conversations.head(conversation_id)
         member = Member(
             conversation=conversation_id,
@@ -214,9 +209,9 @@ class GroupService:
             self._require_group(await self._conversations.place(user_id, conversation_id))
             async with self._conversations.turn(conversation_id):
                 await self._tell_removed(await self._remove(user_id, conversation_id, other))
-        except (ConversationNotFound, PersonNotFound) as gone:
+        except (ConversationNotFound, PersonAbsent) as gone:
             departure = await Departure.last_of(conversation_id, other)
-            may_know = other == user_id or isinstance(gone, PersonNotFound)
+            may_know = other == user_id or isinstance(gone, PersonAbsent)
             if departure is None or not may_know:
                 raise
             async with self._conversations.turn(conversation_id):
@@ -233,7 +228,7 @@ class GroupService:
             place = await Member.remove(conversation_id, other, roles, session)
             if place is None:
                 present = await Member.of(conversation_id, other, session)
-                raise Forbidden if present else PersonNotFound
+                raise Forbidden if present else PersonAbsent
             heir = await Member.successor(conversation_id, session) if place.role == "owner" else None
             if heir is not None:
                 await Member.crown(conversation_id, heir, version, session)
@@ -267,10 +262,6 @@ class GroupService:
             return await self._database.transaction(work)
         finally:
             self._conversations.forget_places(conversation_id)
-
-    async def _require_reachable(self, user_id: Id, other: Id) -> None:
-        if await self._blocks.blocked_between(user_id, other) or not await self._people.exists(other):
-            raise PersonNotFound
 
     def _require_group(self, place: Place) -> None:
         if place.other is not None:
