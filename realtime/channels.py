@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 from common.ids import Id
-
+from realtime.policy.verbs import Verb
 
 MODERATORS = "moderators:all"
 """All connections of those who look after reports."""
@@ -52,6 +52,7 @@ class Wire(BaseModel):
 class Publication(Wire):
     """Something the server says on a channel. Subclasses name their `event` and are documented from here.
 
+    `verb` is what whoever hears it must be allowed: about the person it speaks of, if it is about a person.
     `ephemeral` ones may be dropped for a slow reader and are not stored. `logged` ones are entries of a
     person's update log and carry their `pos`.
     """
@@ -59,11 +60,14 @@ class Publication(Wire):
     event: ClassVar[str] = ""
     ephemeral: ClassVar[bool] = False
     logged: ClassVar[bool] = False
+    verb: ClassVar[Verb | None] = None
     registry: ClassVar[dict[str, type["Publication"]]] = {}
 
-    def __init_subclass__(cls, event: str = "", ephemeral: bool = False, logged: bool = False) -> None:
+    def __init_subclass__(
+        cls, event: str = "", verb: Verb | None = None, ephemeral: bool = False, logged: bool = False
+    ) -> None:
         super().__init_subclass__()
-        cls.event, cls.ephemeral, cls.logged = event, ephemeral, logged
+        cls.event, cls.verb, cls.ephemeral, cls.logged = event, verb, ephemeral, logged
         if not event:
             return
         if event in cls.registry:

@@ -74,7 +74,8 @@ def docs(
 
     def mark(handler: H) -> H:
         operation = _operation(handler)
-        operation.tags, operation.summary, operation.public = tags, summary, public
+        operation.tags, operation.summary = tags, summary
+        operation.public = public or verb is Verb.OPEN
         operation.verb = verb
         operation.description = description or (handler.__doc__ or "").strip()
         operation.budget = flags.get("budget", True)

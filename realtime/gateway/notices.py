@@ -6,15 +6,16 @@ from pydantic import ConfigDict
 
 from realtime.channels import Publication, Wire
 from realtime.fanout import Packet, packet_of
+from realtime.policy import Verb
 
 
-class SessionEnded(Publication, event="session_ended"):
+class SessionEnded(Publication, event="session_ended", verb=Verb.OWN):
     """This socket is about to be closed. `code` says why, like `signed_out` or `token_expired`."""
 
     code: str
 
 
-class ServerDraining(Publication, event="server_draining"):
+class ServerDraining(Publication, event="server_draining", verb=Verb.TAKE_PART):
     """This server is about to stop. Reconnect after `reconnect_after_ms`, a random time for each client."""
 
     model_config = ConfigDict(alias_generator=None)
@@ -29,7 +30,7 @@ class FieldProblem(Wire):
     message: str
 
 
-class ErrorRaised(Publication, event="error"):
+class ErrorRaised(Publication, event="error", verb=Verb.OWN):
     """A packet or an event without ack id was refused. The payload is the error object of REST answers."""
 
     model_config = ConfigDict(alias_generator=None)

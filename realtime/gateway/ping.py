@@ -3,6 +3,7 @@
 from realtime.channels import Wire
 from realtime.gateway.commands import command
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 
 
 class PingIn(Wire):
@@ -19,7 +20,7 @@ _NOTHING = PingOut()
 class PingCommands:
     """What every socket may ask, whatever else the server offers."""
 
-    @command("ping")
+    @command("ping", Verb.TAKE_PART)
     def ping(self, session: Session, body: PingIn) -> PingOut:
         """Ask for an answer, and nothing else."""
         return _NOTHING

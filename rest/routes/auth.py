@@ -20,6 +20,7 @@ from realtime.features.accounts.schemas.auth import (
     TokensTop,
 )
 from realtime.features.accounts.schemas.users import MeOut
+from realtime.policy import Verb
 from rest.openapi import body, docs, json_schema, response_schema
 from rest.reply import address, caller, path_id, reply, services
 
@@ -56,7 +57,7 @@ def with_tokens(found: LoggedInOut | SignedUpOut, *, status: int, message: str) 
 
 
 @routes.post("/api/auth/signup")
-@docs(tags=TAGS, summary="Make an account and log in", public=True)
+@docs(tags=TAGS, summary="Make an account and log in", verb=Verb.OPEN)
 @json_schema(SignupIn)
 @response_schema(SignedUpOut, 201, top=TokensTop)
 async def signup(request: web.Request) -> web.Response:
@@ -72,7 +73,7 @@ async def _register(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/auth/register")
-@docs(tags=TAGS, summary="Make an account from a username (gallery)", public=True)
+@docs(tags=TAGS, summary="Make an account from a username (gallery)", verb=Verb.OPEN)
 @json_schema(RegisterIn)
 @response_schema(None, 201)
 async def register(request: web.Request) -> web.Response:
@@ -81,7 +82,7 @@ async def register(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/register")
-@docs(tags=TAGS, summary="Make an account from a username (meetup)", public=True)
+@docs(tags=TAGS, summary="Make an account from a username (meetup)", verb=Verb.OPEN)
 @json_schema(RegisterIn)
 @response_schema(None, 201)
 async def register_meetup(request: web.Request) -> web.Response:
@@ -95,7 +96,7 @@ async def _login(request: web.Request, model: type[LoginIn]) -> web.Response:
 
 
 @routes.post("/api/auth/login")
-@docs(tags=TAGS, summary="Log in", public=True)
+@docs(tags=TAGS, summary="Log in", verb=Verb.OPEN)
 @json_schema(LoginIn)
 @response_schema(LoggedInOut, top=TokensTop)
 async def login(request: web.Request) -> web.Response:
@@ -104,7 +105,7 @@ async def login(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/login")
-@docs(tags=TAGS, summary="Log in (meetup)", public=True)
+@docs(tags=TAGS, summary="Log in (meetup)", verb=Verb.OPEN)
 @json_schema(FacadeLoginIn)
 @response_schema(LoggedInOut, top=TokensTop)
 async def login_meetup(request: web.Request) -> web.Response:
@@ -120,7 +121,7 @@ async def _logout(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/auth/logout")
-@docs(tags=TAGS, summary="Log out", public=True)
+@docs(tags=TAGS, summary="Log out", verb=Verb.OPEN)
 @json_schema(LogoutIn)
 @response_schema(None)
 async def logout(request: web.Request) -> web.Response:
@@ -129,7 +130,7 @@ async def logout(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/logout")
-@docs(tags=TAGS, summary="Log out (meetup)", public=True)
+@docs(tags=TAGS, summary="Log out (meetup)", verb=Verb.OPEN)
 @json_schema(LogoutIn)
 @response_schema(None)
 async def logout_meetup(request: web.Request) -> web.Response:
@@ -138,7 +139,7 @@ async def logout_meetup(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/auth/refresh")
-@docs(tags=TAGS, summary="Exchange a refresh token for a new pair", public=True)
+@docs(tags=TAGS, summary="Exchange a refresh token for a new pair", verb=Verb.OPEN)
 @json_schema(RefreshIn)
 @response_schema(LoggedInOut, top=TokensTop)
 async def refresh(request: web.Request) -> web.Response:
@@ -148,7 +149,7 @@ async def refresh(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/auth/forgot-password")
-@docs(tags=TAGS, summary="Ask for a link to choose another password", public=True)
+@docs(tags=TAGS, summary="Ask for a link to choose another password", verb=Verb.OPEN)
 @json_schema(ForgotIn)
 @response_schema(None)
 async def forgot_password(request: web.Request) -> web.Response:
@@ -158,7 +159,7 @@ async def forgot_password(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/auth/reset-password")
-@docs(tags=TAGS, summary="Choose another password with the token of a link", public=True)
+@docs(tags=TAGS, summary="Choose another password with the token of a link", verb=Verb.OPEN)
 @json_schema(ResetIn)
 @response_schema(None)
 async def reset_password(request: web.Request) -> web.Response:
@@ -168,7 +169,7 @@ async def reset_password(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/auth/change-password")
-@docs(tags=TAGS, summary="Choose another password, knowing the current one")
+@docs(tags=TAGS, summary="Choose another password, knowing the current one", verb=Verb.OWN)
 @json_schema(ChangePasswordIn)
 @response_schema(None)
 async def change_password(request: web.Request) -> web.Response:
@@ -179,7 +180,7 @@ async def change_password(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/auth/me")
-@docs(tags=TAGS, summary="Who the caller is")
+@docs(tags=TAGS, summary="Who the caller is", verb=Verb.OWN)
 @response_schema(MeOut)
 async def me(request: web.Request) -> web.Response:
     """Everything about oneself, with the names all three apps use."""
@@ -187,7 +188,7 @@ async def me(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/auth/sessions")
-@docs(tags=TAGS, summary="Where the caller is logged in")
+@docs(tags=TAGS, summary="Where the caller is logged in", verb=Verb.OWN)
 @response_schema(list[LoginOut])
 async def list_sessions(request: web.Request) -> web.Response:
     """Last used first; `current` is the one that asks."""
@@ -195,7 +196,7 @@ async def list_sessions(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/auth/sessions/{id}")
-@docs(tags=TAGS, summary="Log out another device")
+@docs(tags=TAGS, summary="Log out another device", verb=Verb.OWN)
 @response_schema(None)
 async def end_session(request: web.Request) -> web.Response:
     """Closes its sockets on every node; doing it again is fine."""

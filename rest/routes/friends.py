@@ -19,6 +19,7 @@ from realtime.features.friends.schemas import (
     Rows,
     Window,
 )
+from realtime.policy import Verb
 from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema
 from rest.reply import Page, PageQuery, caller, path_id, reply, reply_page, services
 
@@ -49,7 +50,7 @@ def listed(request: web.Request, rows: Rows[Any], wanted: PageQuery, kind: str) 
 
 
 @routes.post("/api/friends/request")
-@docs(tags=TAGS, summary="Ask somebody to be friends")
+@docs(tags=TAGS, summary="Ask somebody to be friends", verb=Verb.BEFRIEND)
 @json_schema(FriendIn)
 @response_schema(RelationOut)
 async def request_friend(request: web.Request) -> web.Response:
@@ -59,7 +60,7 @@ async def request_friend(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friends/accept")
-@docs(tags=TAGS, summary="Say yes to a request")
+@docs(tags=TAGS, summary="Say yes to a request", verb=Verb.BEFRIEND)
 @json_schema(FriendIn)
 @response_schema(RelationOut)
 async def accept_friend(request: web.Request) -> web.Response:
@@ -69,7 +70,7 @@ async def accept_friend(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friends/reject")
-@docs(tags=TAGS, summary="Say no to a request")
+@docs(tags=TAGS, summary="Say no to a request", verb=Verb.BEFRIEND)
 @json_schema(FriendIn)
 @response_schema(RelationOut)
 async def reject_friend(request: web.Request) -> web.Response:
@@ -79,7 +80,7 @@ async def reject_friend(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friends/cancel")
-@docs(tags=TAGS, summary="Take one's own request back")
+@docs(tags=TAGS, summary="Take one's own request back", verb=Verb.BEFRIEND)
 @json_schema(FriendIn)
 @response_schema(RelationOut)
 async def cancel_request(request: web.Request) -> web.Response:
@@ -89,7 +90,7 @@ async def cancel_request(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/friends/requests")
-@docs(tags=TAGS, summary="Requests that wait for an answer, newest first")
+@docs(tags=TAGS, summary="Requests that wait for an answer, newest first", verb=Verb.OWN)
 @querystring_schema(RequestsPage)
 @response_schema(list[RequestOut])
 async def list_requests(request: web.Request) -> web.Response:
@@ -106,7 +107,7 @@ async def list_requests(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/friends/{userId}")
-@docs(tags=TAGS, summary="Somebody's friends, newest first")
+@docs(tags=TAGS, summary="Somebody's friends, newest first", verb=Verb.SEE_FRIENDS)
 @querystring_schema(PageQuery)
 @response_schema(list[FriendOut])
 async def list_friends(request: web.Request) -> web.Response:
@@ -120,7 +121,7 @@ async def list_friends(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/friends/{userId}")
-@docs(tags=TAGS, summary="End a friendship")
+@docs(tags=TAGS, summary="End a friendship", verb=Verb.BEFRIEND)
 @response_schema(RelationOut)
 async def remove_friend(request: web.Request) -> web.Response:
     """Both hear of it."""
@@ -129,7 +130,7 @@ async def remove_friend(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/friends/mutual/{userId}")
-@docs(tags=TAGS, summary="Friends that the caller and somebody share")
+@docs(tags=TAGS, summary="Friends that the caller and somebody share", verb=Verb.SEE_FRIENDS)
 @response_schema(MutualOut)
 async def mutual_friends(request: web.Request) -> web.Response:
     """How many, and at most 100 of them."""
@@ -140,7 +141,7 @@ async def mutual_friends(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friends/block")
-@docs(tags=TAGS, summary="Have nothing to do with somebody any more")
+@docs(tags=TAGS, summary="Have nothing to do with somebody any more", verb=Verb.BLOCK)
 @json_schema(FriendIn)
 @response_schema(RelationOut)
 async def block_person(request: web.Request) -> web.Response:
@@ -150,7 +151,7 @@ async def block_person(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friends/unblock")
-@docs(tags=TAGS, summary="Take a block back")
+@docs(tags=TAGS, summary="Take a block back", verb=Verb.UNBLOCK)
 @json_schema(FriendIn)
 @response_schema(RelationOut)
 async def unblock_person(request: web.Request) -> web.Response:
@@ -160,7 +161,7 @@ async def unblock_person(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/friends/blocked")
-@docs(tags=TAGS, summary="Whom the caller has blocked, newest first")
+@docs(tags=TAGS, summary="Whom the caller has blocked, newest first", verb=Verb.OWN)
 @querystring_schema(PageQuery)
 @response_schema(list[BlockedOut])
 async def list_blocked(request: web.Request) -> web.Response:
@@ -174,7 +175,7 @@ async def list_blocked(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friend-requests/send/")
-@docs(tags=["meetup"], summary="Ask somebody to be friends, by usernames")
+@docs(tags=["meetup"], summary="Ask somebody to be friends, by usernames", verb=Verb.BEFRIEND)
 @json_schema(NamesIn)
 @response_schema(RelationOut)
 async def send_request_by_name(request: web.Request) -> web.Response:
@@ -185,7 +186,7 @@ async def send_request_by_name(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/friend-requests/accept/")
-@docs(tags=["meetup"], summary="Say yes to a request, by usernames")
+@docs(tags=["meetup"], summary="Say yes to a request, by usernames", verb=Verb.BEFRIEND)
 @json_schema(NamesIn)
 @response_schema(RelationOut)
 async def accept_request_by_name(request: web.Request) -> web.Response:
@@ -196,7 +197,7 @@ async def accept_request_by_name(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/get_friends/{username}/")
-@docs(tags=["meetup"], summary="Somebody's friends, by usernames")
+@docs(tags=["meetup"], summary="Somebody's friends, by usernames", verb=Verb.SEE_FRIENDS)
 @response_schema(FriendNamesOut, top=FriendNamesOut)
 async def friend_names(request: web.Request) -> web.Response:
     """As far as that person's privacy shows them to the caller."""

@@ -25,6 +25,7 @@ from realtime.features.messages.schemas import (
     Seq,
 )
 from realtime.features.sync.schemas import SyncIn, SyncOut
+from realtime.policy import Verb
 from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema
 from rest.reply import Page, PageQuery, caller, path_id, reply, reply_page, services
 
@@ -42,7 +43,11 @@ class HistoryQuery(Wire):
 
 
 @routes.get("/api/messages/conversations")
-@docs(tags=["messages"], summary="One's conversations by activity, with last message and unread count")
+@docs(
+    tags=["messages"],
+    summary="One's conversations by activity, with last message and unread count",
+    verb=Verb.OWN,
+)
 @querystring_schema(PageQuery)
 @response_schema(list[ConversationEntry])
 async def list_conversations(request: web.Request) -> web.Response:
@@ -59,7 +64,7 @@ async def list_conversations(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/messages")
-@docs(tags=["messages"], summary="Send a message")
+@docs(tags=["messages"], summary="Send a message", verb=Verb.MESSAGE)
 @json_schema(MessageIn)
 @response_schema(MessageOut, 201)
 async def send_message(request: web.Request) -> web.Response:
@@ -69,7 +74,7 @@ async def send_message(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/messages/{userId}")
-@docs(tags=["messages"], summary="History of the direct conversation with a person")
+@docs(tags=["messages"], summary="History of the direct conversation with a person", verb=Verb.SEE_CHAT)
 @querystring_schema(HistoryQuery)
 @response_schema(list[MessageOut])
 async def direct_history(request: web.Request) -> web.Response:
@@ -83,7 +88,7 @@ async def direct_history(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/messages/{messageId}/read")
-@docs(tags=["messages"], summary="Mark everything up to a message read")
+@docs(tags=["messages"], summary="Mark everything up to a message read", verb=Verb.READ_CONVERSATION)
 @response_schema(ReadOut)
 async def mark_read(request: web.Request) -> web.Response:
     """The same as the event `mark_read`."""
@@ -92,7 +97,7 @@ async def mark_read(request: web.Request) -> web.Response:
 
 
 @routes.patch("/api/messages/{messageId}")
-@docs(tags=["messages"], summary="Edit one's own message")
+@docs(tags=["messages"], summary="Edit one's own message", verb=Verb.READ_CONVERSATION)
 @json_schema(EditIn)
 @response_schema(MessageOut)
 async def edit_message(request: web.Request) -> web.Response:
@@ -104,7 +109,7 @@ async def edit_message(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/messages/{messageId}")
-@docs(tags=["messages"], summary="Delete a message for everyone")
+@docs(tags=["messages"], summary="Delete a message for everyone", verb=Verb.READ_CONVERSATION)
 @response_schema(MessageOut)
 async def delete_message(request: web.Request) -> web.Response:
     """The same as the event `delete_message`."""
@@ -113,7 +118,7 @@ async def delete_message(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/messages/{messageId}/reactions")
-@docs(tags=["messages"], summary="React to a message, or take it back")
+@docs(tags=["messages"], summary="React to a message, or take it back", verb=Verb.READ_CONVERSATION)
 @json_schema(ReactIn)
 @response_schema(MessageOut)
 async def react_message(request: web.Request) -> web.Response:
@@ -125,7 +130,7 @@ async def react_message(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/conversations")
-@docs(tags=["conversations"], summary="Found a group")
+@docs(tags=["conversations"], summary="Found a group", verb=Verb.ADD_TO_GROUP)
 @json_schema(GroupIn)
 @response_schema(ConversationOut, 201)
 async def create_group(request: web.Request) -> web.Response:
@@ -135,7 +140,7 @@ async def create_group(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/conversations/{id}")
-@docs(tags=["conversations"], summary="A conversation of one's own")
+@docs(tags=["conversations"], summary="A conversation of one's own", verb=Verb.READ_CONVERSATION)
 @response_schema(ConversationOut)
 async def get_conversation(request: web.Request) -> web.Response:
     """With members, roles and positions."""
@@ -144,7 +149,11 @@ async def get_conversation(request: web.Request) -> web.Response:
 
 
 @routes.patch("/api/conversations/{id}")
-@docs(tags=["conversations"], summary="Rename a group, or mute a conversation for oneself")
+@docs(
+    tags=["conversations"],
+    summary="Rename a group, or mute a conversation for oneself",
+    verb=Verb.MANAGE_CONVERSATION,
+)
 @json_schema(ConversationChange)
 @response_schema(ConversationOut)
 async def change_conversation(request: web.Request) -> web.Response:
@@ -155,7 +164,7 @@ async def change_conversation(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/conversations/{id}/members")
-@docs(tags=["conversations"], summary="Add a member, or change a role")
+@docs(tags=["conversations"], summary="Add a member, or change a role", verb=Verb.ADD_TO_GROUP)
 @json_schema(MemberIn)
 @response_schema(ConversationOut)
 async def set_member(request: web.Request) -> web.Response:
@@ -166,7 +175,7 @@ async def set_member(request: web.Request) -> web.Response:
 
 
 @routes.delete("/api/conversations/{id}/members/{userId}")
-@docs(tags=["conversations"], summary="Leave, or remove a member")
+@docs(tags=["conversations"], summary="Leave, or remove a member", verb=Verb.MANAGE_CONVERSATION)
 @response_schema(None)
 async def remove_member(request: web.Request) -> web.Response:
     """An owner who leaves is succeeded by the longest-serving admin, else member."""
@@ -176,7 +185,7 @@ async def remove_member(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/conversations/{id}/messages")
-@docs(tags=["conversations"], summary="History of a conversation")
+@docs(tags=["conversations"], summary="History of a conversation", verb=Verb.READ_CONVERSATION)
 @querystring_schema(HistoryQuery)
 @response_schema(list[MessageOut])
 async def history(request: web.Request) -> web.Response:
@@ -188,7 +197,7 @@ async def history(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/sync")
-@docs(tags=["messages"], summary="Everything after the positions one has")
+@docs(tags=["messages"], summary="Everything after the positions one has", verb=Verb.OWN)
 @json_schema(SyncIn)
 @response_schema(SyncOut)
 async def sync(request: web.Request) -> web.Response:

@@ -6,6 +6,7 @@ from importlib import resources
 from aiohttp import web
 
 from common.errors import NotFound
+from realtime.policy import Verb
 from rest.manuals import MANUALS
 from rest.openapi import docs, response_schema
 from rest.operators import require_docs
@@ -42,7 +43,7 @@ def _asset(name: str) -> bytes:
 
 
 @routes.get("/docs")
-@docs(tags=TAGS, summary="The REST API as a page to read and try", public=True)
+@docs(tags=TAGS, summary="The REST API as a page to read and try", verb=Verb.OPEN)
 @response_schema(str, content_type="text/html")
 async def openapi_page(request: web.Request) -> web.Response:
     """Swagger UI, served from here."""
@@ -51,7 +52,7 @@ async def openapi_page(request: web.Request) -> web.Response:
 
 
 @routes.get("/docs/realtime")
-@docs(tags=TAGS, summary="Socket commands and publications as a page to read", public=True)
+@docs(tags=TAGS, summary="Socket commands and publications as a page to read", verb=Verb.OPEN)
 @response_schema(str, content_type="text/html")
 async def realtime_page(request: web.Request) -> web.Response:
     """Plain HTML."""
@@ -60,7 +61,7 @@ async def realtime_page(request: web.Request) -> web.Response:
 
 
 @routes.get("/docs/openapi.json")
-@docs(tags=TAGS, summary="The OpenAPI 3.1 document", public=True)
+@docs(tags=TAGS, summary="The OpenAPI 3.1 document", verb=Verb.OPEN)
 @response_schema(str, content_type=OPENAPI)
 async def openapi_document(request: web.Request) -> web.Response:
     """Made from the registered routes."""
@@ -69,7 +70,7 @@ async def openapi_document(request: web.Request) -> web.Response:
 
 
 @routes.get("/docs/asyncapi.json")
-@docs(tags=TAGS, summary="The AsyncAPI 3.0 document", public=True)
+@docs(tags=TAGS, summary="The AsyncAPI 3.0 document", verb=Verb.OPEN)
 @response_schema(str, content_type=ASYNCAPI)
 async def asyncapi_document(request: web.Request) -> web.Response:
     """Made from the command table and the publications."""
@@ -78,7 +79,7 @@ async def asyncapi_document(request: web.Request) -> web.Response:
 
 
 @routes.get("/docs/assets/{name}")
-@docs(tags=TAGS, summary="Scripts and styles of the pages", public=True)
+@docs(tags=TAGS, summary="Scripts and styles of the pages", verb=Verb.OPEN)
 @response_schema(str, content_type="text/plain")
 async def asset(request: web.Request) -> web.Response:
     """From the package that carries Swagger UI, and our own."""

@@ -8,6 +8,7 @@ from realtime.features.presence.schemas import (
     PresenceQueryIn,
     PresenceStatesOut,
 )
+from realtime.policy import Verb
 from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema
 from rest.reply import caller, reply, services
 
@@ -17,7 +18,7 @@ TAGS = ["presence"]
 
 
 @routes.get("/api/presence")
-@docs(tags=TAGS, summary="Which of some people are online")
+@docs(tags=TAGS, summary="Which of some people are online", verb=Verb.SEE_PRESENCE)
 @querystring_schema(PresenceQueryIn)
 @response_schema(PresenceStatesOut)
 async def get_presence(request: web.Request) -> web.Response:
@@ -27,7 +28,7 @@ async def get_presence(request: web.Request) -> web.Response:
 
 
 @routes.put("/api/presence")
-@docs(tags=TAGS, summary="Become invisible, or visible again")
+@docs(tags=TAGS, summary="Become invisible, or visible again", verb=Verb.OWN)
 @json_schema(PresenceModeIn)
 @response_schema(PresenceModeOut)
 async def set_presence(request: web.Request) -> web.Response:

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from common.errors import NotFound, Unavailable
 from common.version import VERSION
+from realtime.policy import Verb
 from rest.health import INSPECTOR, Report
 from rest.openapi import docs, response_schema
 from rest.operators import has_operator_token, is_admin, is_local
@@ -75,7 +76,7 @@ class InfoOut(BaseModel):
 
 
 @routes.get("/")
-@docs(tags=TAGS, summary="What this is", public=True)
+@docs(tags=TAGS, summary="What this is", verb=Verb.OPEN)
 @response_schema(WelcomeOut)
 async def welcome(request: web.Request) -> web.Response:
     """A name, a version, and where the documentation is."""
@@ -86,7 +87,7 @@ async def welcome(request: web.Request) -> web.Response:
 
 
 @routes.get("/health")
-@docs(tags=TAGS, summary="How this node and its engines are", public=True, budget=False)
+@docs(tags=TAGS, summary="How this node and its engines are", budget=False, verb=Verb.OPEN)
 @response_schema(Report, top=Report)
 async def health(request: web.Request) -> web.Response:
     """Statuses for everyone, figures for administrators. 503 when the database does not answer."""
@@ -99,7 +100,7 @@ async def health(request: web.Request) -> web.Response:
 
 
 @routes.get("/livez")
-@docs(tags=TAGS, summary="Whether the process lives", public=True, budget=False)
+@docs(tags=TAGS, summary="Whether the process lives", budget=False, verb=Verb.OPEN)
 @response_schema(StatusOut, top=StatusOut)
 async def livez(request: web.Request) -> web.Response:
     """Answers as long as the event loop runs; asks nobody."""
@@ -107,7 +108,7 @@ async def livez(request: web.Request) -> web.Response:
 
 
 @routes.get("/readyz")
-@docs(tags=TAGS, summary="Whether this node should be sent anybody", public=True, budget=False)
+@docs(tags=TAGS, summary="Whether this node should be sent anybody", budget=False, verb=Verb.OPEN)
 @response_schema(StatusOut, top=StatusOut)
 async def readyz(request: web.Request) -> web.Response:
     """503 while it stops, while the database does not answer, and while the bus between nodes is deaf."""
@@ -122,7 +123,7 @@ async def readyz(request: web.Request) -> web.Response:
 
 
 @routes.get("/info")
-@docs(tags=TAGS, summary="Versions, protocols and limits", public=True)
+@docs(tags=TAGS, summary="Versions, protocols and limits", verb=Verb.OPEN)
 @response_schema(InfoOut)
 async def info(request: web.Request) -> web.Response:
     """What a client can rely on here."""
@@ -142,7 +143,7 @@ async def info(request: web.Request) -> web.Response:
 
 
 @routes.get("/metrics")
-@docs(tags=TAGS, summary="Figures for Prometheus", public=True, budget=False)
+@docs(tags=TAGS, summary="Figures for Prometheus", budget=False, verb=Verb.OPEN)
 @response_schema(str, content_type="text/plain")
 async def metrics(request: web.Request) -> web.Response:
     """With an operator's token set, for its bearer only; in production without one, for this machine only."""

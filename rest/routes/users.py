@@ -11,6 +11,7 @@ from realtime.features.accounts.schemas.users import (
     SearchIn,
     UserCard,
 )
+from realtime.policy import Verb
 from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema
 from rest.reply import Page, PageQuery, caller, path_id, reply, reply_page, services
 
@@ -32,7 +33,7 @@ async def found_people(request: web.Request, wanted: SearchQuery) -> web.Respons
 
 
 @routes.get("/api/users/search")
-@docs(tags=TAGS, summary="Find people by name, handle or interests")
+@docs(tags=TAGS, summary="Find people by name, handle or interests", verb=Verb.SEARCH)
 @querystring_schema(SearchQuery)
 @response_schema(list[UserCard])
 async def search_users(request: web.Request) -> web.Response:
@@ -41,7 +42,7 @@ async def search_users(request: web.Request) -> web.Response:
 
 
 @routes.get("/api/users/{userId}")
-@docs(tags=TAGS, summary="A profile as the caller may see it")
+@docs(tags=TAGS, summary="A profile as the caller may see it", verb=Verb.SEE_PROFILE)
 @response_schema(OwnProfileOut | ProfileOut | PrivateProfileOut)
 async def get_user(request: web.Request) -> web.Response:
     """Whoever is blocked, either way, is not found."""
@@ -50,7 +51,7 @@ async def get_user(request: web.Request) -> web.Response:
 
 
 @routes.patch("/api/users/{userId}/profile")
-@docs(tags=TAGS, summary="Change one's own profile")
+@docs(tags=TAGS, summary="Change one's own profile", verb=Verb.OWN)
 @json_schema(ProfileIn)
 @response_schema(OwnProfileOut)
 async def change_profile(request: web.Request) -> web.Response:

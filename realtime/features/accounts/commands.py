@@ -7,6 +7,7 @@ from realtime.features.accounts.schemas.auth import AuthRefreshIn, AuthRefreshOu
 from realtime.features.accounts.service.accounts import AccountService
 from realtime.gateway.commands import command
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 
 
 class WrongAccount(Forbidden):
@@ -19,7 +20,7 @@ class AccountCommands:
     def __init__(self, accounts: AccountService) -> None:
         self._accounts = accounts
 
-    @command("auth_refresh")
+    @command("auth_refresh", Verb.OWN)
     async def auth_refresh(self, session: Session, body: AuthRefreshIn) -> AuthRefreshOut:
         """Go on with a newer access token of the same log-in, before the current one runs out."""
         identity = await self._accounts.authenticate(body.token)

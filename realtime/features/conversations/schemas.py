@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from common.ids import Id
 from realtime.channels import Publication, Wire
+from realtime.policy import Verb
 
 Role = Literal["owner", "admin", "member"]
 ClientId = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[\x21-\x7e]+$")]
@@ -24,6 +25,14 @@ class Person(Protocol):
     def handle(self) -> str: ...
     @property
     def avatar(self) -> str | None: ...
+
+
+class Voices(Protocol):
+    """Who may say something."""
+
+    def require_voice(self, user_id: Id) -> None:
+        """Raises for who is muted; from memory, for every message asks."""
+        ...
 
 
 class MemberOut(Wire):
@@ -135,7 +144,9 @@ Change = Literal[
 ]
 
 
-class ConversationUpdated(Publication, event="conversation_updated", logged=True):
+class ConversationUpdated(
+    Publication, event="conversation_updated", verb=Verb.READ_CONVERSATION, logged=True
+):
     """A conversation came into being for this person, or its name, members, roles or one's muting changed.
 
     `version` is the conversation's with this change: ignore it when you have a higher one. Muting has none,
@@ -153,7 +164,7 @@ class ConversationUpdated(Publication, event="conversation_updated", logged=True
     muted: bool | None = None
 
 
-class MessageRead(Publication, event="message_read", logged=True):
+class MessageRead(Publication, event="message_read", verb=Verb.SEE_RECEIPTS, logged=True):
     """`userId` has read the conversation up to `seq`."""
 
     conversation_id: Id
@@ -162,7 +173,7 @@ class MessageRead(Publication, event="message_read", logged=True):
     message_id: Id | None
 
 
-class MessageDelivered(Publication, event="message_delivered", ephemeral=True):
+class MessageDelivered(Publication, event="message_delivered", verb=Verb.SEE_RECEIPTS, ephemeral=True):
     """The conversation has reached a device of `userId` up to `seq`."""
 
     conversation_id: Id
@@ -170,7 +181,7 @@ class MessageDelivered(Publication, event="message_delivered", ephemeral=True):
     seq: int
 
 
-class TypingIndicator(Publication, event="typing_indicator", ephemeral=True):
+class TypingIndicator(Publication, event="typing_indicator", verb=Verb.SEE_TYPING, ephemeral=True):
     """`userId` began or stopped typing."""
 
     conversation_id: Id

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from common.ids import Id
 from realtime.channels import Publication, Wire
+from realtime.policy import Verb
 
 RelationState = Literal["self", "none", "friends", "request_sent", "request_received"]
 Privacy = Literal["public", "friends", "private"]
@@ -80,6 +81,12 @@ class Updates(Protocol):
         join: tuple[str, int] | None = None,
         leave: str | None = None,
     ) -> None: ...
+
+
+class Earnings(Protocol):
+    """Where it is noted what earns points."""
+
+    def note(self, user_id: Id, kind: Literal["friend"], cause: str) -> None: ...
 
 
 class FriendIn(Wire):
@@ -170,7 +177,7 @@ class MutualOut(Wire):
     users: list[PersonCard]
 
 
-class FriendRequest(Publication, event="friend_request", logged=True):
+class FriendRequest(Publication, event="friend_request", verb=Verb.BEFRIEND, logged=True):
     """`fromId` asks `toId` to be friends; said to both, so that all their devices know."""
 
     from_id: Id
@@ -178,20 +185,20 @@ class FriendRequest(Publication, event="friend_request", logged=True):
     created_at: datetime
 
 
-class FriendAccepted(Publication, event="friend_accepted", logged=True):
+class FriendAccepted(Publication, event="friend_accepted", verb=Verb.BEFRIEND, logged=True):
     """`userId` is a friend now. Ask `presence_query` whether they are online."""
 
     user_id: Id
     since: datetime
 
 
-class FriendRemoved(Publication, event="friend_removed", logged=True):
+class FriendRemoved(Publication, event="friend_removed", verb=Verb.OWN, logged=True):
     """The friendship with `userId`, or the request between the two, is no more."""
 
     user_id: Id
 
 
-class BlockChanged(Publication, event="block_changed", logged=True):
+class BlockChanged(Publication, event="block_changed", verb=Verb.OWN, logged=True):
     """This person has blocked `userId`, or taken it back; said to their own devices only."""
 
     user_id: Id

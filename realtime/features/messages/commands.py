@@ -28,14 +28,14 @@ class MessageCommands:
         self._actors, self._messages, self._conversations = actors, messages, conversations
         self._typing: dict[str, set[Id]] = {}
 
-    @command("join_room")
+    @command("join_room", Verb.READ_CONVERSATION)
     async def join_room(self, session: Session, body: JoinIn) -> JoinOut:
         """Open a conversation: its positions and members. Typing indicators arrive from now on."""
         place = await self._place(session, body.friend_id, body.conversation_id, Verb.SEE_CHAT)
         session.unhush(channels.conversation(place.conversation_id))
         return await self._conversations.enter(place)
 
-    @command("leave_room")
+    @command("leave_room", Verb.READ_CONVERSATION)
     async def leave_room(self, session: Session, body: LeaveIn) -> LeaveOut:
         """Close a conversation on this socket: no more typing indicators. Messages still arrive."""
         place = await self._conversations.place(session.user_id, body.conversation_id)
@@ -43,7 +43,7 @@ class MessageCommands:
         self._stop_typing(session, place.conversation_id)
         return LeaveOut(conversation_id=place.conversation_id)
 
-    @command("send_message")
+    @command("send_message", Verb.MESSAGE)
     async def send_message(self, session: Session, body: MessageIn) -> MessageOut:
         """Send a message. The answer is what was stored; a retry with the same `clientId` gets the same."""
         key = body.conversation_id or (body.to and self._conversations.direct_id(session.user_id, body.to))
@@ -52,7 +52,7 @@ class MessageCommands:
         self._typing.get(session.id, set()).discard(key)
         return await self._actors.ask("conversation", key, Send(session.user_id, body))
 
-    @command("typing")
+    @command("typing", Verb.MESSAGE)
     async def typing(self, session: Session, body: TypingIn) -> LeaveOut:
         """Say that one is typing, or not any more."""
         place = await self._place(session, body.to, body.conversation_id, Verb.MESSAGE)
@@ -64,22 +64,22 @@ class MessageCommands:
             self._stop_typing(session, place.conversation_id)
         return LeaveOut(conversation_id=place.conversation_id)
 
-    @command("mark_read")
+    @command("mark_read", Verb.READ_CONVERSATION)
     async def mark_read(self, session: Session, body: ReadIn) -> ReadOut:
         """Have read everything up to a message."""
         return await self._messages.mark_read(session.user_id, body)
 
-    @command("edit_message")
+    @command("edit_message", Verb.READ_CONVERSATION)
     async def edit_message(self, session: Session, body: EditIn) -> MessageOut:
         """Edit one's own message, within 24 hours."""
         return await self._messages.edit(session.user_id, body)
 
-    @command("delete_message")
+    @command("delete_message", Verb.READ_CONVERSATION)
     async def delete_message(self, session: Session, body: DeleteIn) -> MessageOut:
         """Delete a message for everyone."""
         return await self._messages.delete(session.user_id, body)
 
-    @command("react_message")
+    @command("react_message", Verb.READ_CONVERSATION)
     async def react_message(self, session: Session, body: ReactIn) -> MessageOut:
         """React with an emoji, or take it back."""
         return await self._messages.react(session.user_id, body)

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, Field, StringConstraints
 from common.ids import Id
 from realtime.channels import Publication, Wire
 from realtime.features.conversations.schemas import ClientId, ConversationOut
+from realtime.policy import Verb
 
 MAX_TEXT = 10_000
 _EMOJI_PARTS = frozenset({"So", "Sk", "Sm", "Mn", "Me", "Cf", "Po"})
@@ -82,7 +83,7 @@ class MessageOut(Wire):
     """Grows with each change. Of two versions of a message the one with the higher `rev` is true."""
 
 
-class NewMessage(Publication, MessageOut, event="new_message"):
+class NewMessage(Publication, MessageOut, event="new_message", verb=Verb.READ_CONVERSATION):
     """A message was stored. `seq` is gapless in its conversation: a jump means that `sync` has more."""
 
 
@@ -114,13 +115,13 @@ class ReadIn(Wire):
     seq: Seq | None = None
 
 
-class MessageUpdated(Publication, event="message_updated", logged=True):
+class MessageUpdated(Publication, event="message_updated", verb=Verb.READ_CONVERSATION, logged=True):
     """A message was edited."""
 
     message: MessageOut
 
 
-class MessageDeleted(Publication, event="message_deleted", logged=True):
+class MessageDeleted(Publication, event="message_deleted", verb=Verb.READ_CONVERSATION, logged=True):
     """A message was deleted for everyone; its place in the order stays."""
 
     conversation_id: Id
@@ -130,7 +131,7 @@ class MessageDeleted(Publication, event="message_deleted", logged=True):
     deleted_at: datetime
 
 
-class MessageReaction(Publication, event="message_reaction", logged=True):
+class MessageReaction(Publication, event="message_reaction", verb=Verb.READ_CONVERSATION, logged=True):
     """`userId` added (`on`) or took back an emoji.
 
     `reactions` are all that stand at `rev`, and null when they are more than 50: then apply the change.

@@ -176,7 +176,7 @@ class UnreadOut(Wire):
     version: int
 
 
-class Notified(Publication, NotificationOut, event="notification", logged=True):
+class Notified(Publication, NotificationOut, event="notification", verb=Verb.NOTIFY, logged=True):
     """A notification is new, or it happened again: put it in the place of the one with its id.
 
     Those in `replaced` have given way to it. `unreadCount` is exact after this change, number `version`.
@@ -187,7 +187,7 @@ class Notified(Publication, NotificationOut, event="notification", logged=True):
     version: int
 
 
-class NotificationRead(Publication, event="notification_read", logged=True):
+class NotificationRead(Publication, event="notification_read", verb=Verb.OWN, logged=True):
     """These notifications are read now; without `ids` all that there were."""
 
     ids: list[Id] | None
@@ -195,7 +195,7 @@ class NotificationRead(Publication, event="notification_read", logged=True):
     version: int
 
 
-class NotificationRemoved(Publication, event="notification_removed", logged=True):
+class NotificationRemoved(Publication, event="notification_removed", verb=Verb.OWN, logged=True):
     """These notifications are no more."""
 
     ids: list[Id]

@@ -9,6 +9,7 @@ from pydantic import Field
 from common.ids import Id
 from common.passwords import Password
 from realtime.channels import Publication, Wire
+from realtime.policy import Verb
 
 
 class DeletionIn(Wire):
@@ -38,7 +39,7 @@ class ExportOut(Wire):
     expires_at: datetime | None = None
 
 
-class EntryErased(Publication, event="entry_erased", logged=True):
+class EntryErased(Publication, event="entry_erased", verb=Verb.OWN, logged=True):
     """An entry about somebody whose account has been deleted stood here. There is nothing to do."""
 
 

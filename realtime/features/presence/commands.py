@@ -15,6 +15,7 @@ from realtime.features.presence.schemas import (
 from realtime.features.presence.service import PresenceService
 from realtime.gateway.commands import command
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 
 log = structlog.get_logger(__name__)
 
@@ -27,12 +28,12 @@ class PresenceCommands:
         presence.on_overdue = self._tell_closed
         actors.register("user", lambda user_id: UserActor(user_id, presence))
 
-    @command("presence_query")
+    @command("presence_query", Verb.SEE_PRESENCE)
     async def presence_query(self, session: Session, body: PresenceQueryIn) -> PresenceStatesOut:
         """Which of these people are online, as far as the caller may know."""
         return await self._presence.query(session.user_id, body.user_ids)
 
-    @command("presence_set")
+    @command("presence_set", Verb.OWN)
     async def presence_set(self, session: Session, body: PresenceModeIn) -> PresenceModeOut:
         """Become invisible, which looks to friends like going offline, or visible again."""
         await self._presence.set_mode(session.user_id, body.mode)

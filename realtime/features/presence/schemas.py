@@ -7,6 +7,7 @@ from pydantic import Field
 
 from common.ids import Id
 from realtime.channels import Publication, Wire
+from realtime.policy import Verb
 
 Mode = Literal["visible", "invisible"]
 MAX_ASKED = 200
@@ -57,13 +58,13 @@ class PresenceModeOut(Wire):
     mode: Mode
 
 
-class UserOnline(Publication, event="user_online", ephemeral=True):
+class UserOnline(Publication, event="user_online", verb=Verb.SEE_PRESENCE, ephemeral=True):
     """A friend has come online."""
 
     user_id: Id
 
 
-class UserOffline(Publication, event="user_offline", ephemeral=True):
+class UserOffline(Publication, event="user_offline", verb=Verb.SEE_PRESENCE, ephemeral=True):
     """A friend has gone offline, on all devices, and has not come back for some seconds.
 
     `lastSeen` is null when they do not show it.

@@ -4,6 +4,7 @@ from realtime.features.sync.schemas import SyncIn, SyncOut
 from realtime.features.sync.service import SyncService
 from realtime.gateway.commands import command
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 
 
 class SyncCommands:
@@ -12,7 +13,7 @@ class SyncCommands:
     def __init__(self, sync: SyncService) -> None:
         self._sync = sync
 
-    @command("sync")
+    @command("sync", Verb.OWN)
     async def sync(self, session: Session, body: SyncIn) -> SyncOut:
         """Get everything after the positions one has: messages of conversations, and changes."""
         return await self._sync.sync(session.user_id, body)
