@@ -116,6 +116,16 @@ class Personal(_Group):
     look_every: float = Field(default=5.0, gt=0)
 
 
+class Moderation(_Group):
+    """How much people can report, and how long what they reported is kept."""
+
+    reports_per_day: int = Field(default=50, ge=1)
+    claim_minutes: int = Field(default=30, ge=1)
+    """For how long a moderator has a case for themselves."""
+    evidence_days: int = Field(default=365, ge=1)
+    """After the decision."""
+
+
 class Settings(BaseSettings):
     """Everything that can be configured, validated at start."""
 
@@ -159,6 +169,7 @@ class Settings(BaseSettings):
     streams: Streams = Streams()
     push: Push = Push()
     personal: Personal = Personal()
+    moderation: Moderation = Moderation()
 
     @model_validator(mode="before")
     @classmethod

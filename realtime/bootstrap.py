@@ -3,7 +3,7 @@
 `open_services` starts what a process needs and stops it in the opposite order.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,7 +19,7 @@ from common.mail import mailer_for
 from common.passwords import Passwords
 from common.redis_url import RedisUrl
 from common.settings import Settings
-from common.tokens import AccessTokens, RestoreTokens
+from common.tokens import AccessTokens, AppealTokens
 from documents.connection import initiate_replica_set
 from documents.database import Database
 from realtime.actors import Actors
@@ -34,9 +34,14 @@ from realtime.features.groups import GroupService
 from realtime.features.messages import MessageService
 from realtime.features.messages.actor import ConversationActor
 from realtime.features.messages.commands import MessageCommands
+from realtime.features.messages.store import Excerpts
+from realtime.features.moderation import ModerationService, Mutes
+from realtime.features.moderation.commands import ModeratorSockets
+from realtime.features.moderation.schemas import Neighbours
+from realtime.features.messages.schemas import MessageOut
 from realtime.features.notifications import MissedMessages, NotificationService
 from realtime.features.notifications.commands import NotificationCommands
-from realtime.features.personal import DeletionService
+from realtime.features.personal import PersonalService, Surroundings
 from realtime.features.presence import MemoryPresence, PresenceService, PresenceStore, RedisPresence
 from realtime.features.presence.commands import PresenceCommands
 from realtime.features.receipts import ReceiptService
@@ -58,6 +63,8 @@ from realtime.upkeep import Upkeep
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 3.0
+ROLES_EVERY = 0.5
+UNTOLD_EVERY = 5.0
 
 
 @dataclass(slots=True)
@@ -90,7 +97,7 @@ class Services:
     friends: FriendService
     presence: PresenceService
     profiles: ProfileService
-    deletions: DeletionService
+    personal: PersonalService
     notifications: NotificationService
     missed: MissedMessages
     updates: UpdateService
@@ -98,6 +105,7 @@ class Services:
     groups: GroupService
     receipts: ReceiptService
     messages: MessageService
+    moderation: ModerationService
     search: SearchService
     sync: SyncService
     commands: CommandTable
@@ -169,11 +177,13 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
     notifications = NotificationService(database, people, policy, updates, None)
-    friends = FriendService(people, updates, policy, notifications)
+    friends = FriendService(people, updates, policy, notifications, accounts.activity)
     conversations = ConversationService(people, policy, updates, fanout, Turns(timeouts.command))
-    groups = GroupService(database, conversations, policy, updates)
+    mutes = Mutes()
+    around = Neighbours(database, accounts.audit, accounts.sessions, people, policy, fanout, notifications)
+    groups = GroupService(database, conversations, policy, updates, mutes)
     receipts = ReceiptService(conversations, updates, fanout)
-    messages = MessageService(conversations, receipts, fanout, batch=streams.batch)
+    messages = MessageService(conversations, receipts, fanout, mutes, batch=streams.batch)
     sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)
     store = _presence_store(redis, settings)
     commands = CommandTable()
@@ -194,7 +204,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         friends=friends,
         presence=(presence := PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace)),
         profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings)),
-        deletions=DeletionService(settings.personal, accounts, RestoreTokens(settings.secret())),
+        personal=PersonalService(settings, Surroundings(accounts, groups, conversations, updates)),
         notifications=notifications,
         missed=MissedMessages(notifications, receipts, people, store, presence.is_connected),
         updates=updates,
@@ -202,6 +212,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         groups=groups,
         receipts=receipts,
         messages=messages,
+        moderation=ModerationService(settings.moderation, AppealTokens(settings.secret()), mutes, around),
         search=SearchService(PeopleFinder(policy, Acquaintances(policy))),
         sync=SyncService(conversations, messages, receipts, updates, limits=sync_limits),
         commands=commands,
@@ -231,16 +242,39 @@ def _wire(services: Services) -> None:
     ):
         s.commands.add(owner)
     listening = Listening(s.local, s.updates, s.conversations)
-    s.gateway.hooks = (listening, message_commands, presence_commands)
+    s.gateway.hooks = (listening, message_commands, presence_commands, _wire_moderation(s))
     s.gateway.wait = partial(s.limits.wait, "user")
     typing = s.settings.timeouts.typing
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
     s.messages.on_sending = message_commands.sent_elsewhere
-    s.messages.on_stored = s.missed.heard
+    s.messages.on_stored = _stored_to(s)
     s.receipts.on_read = s.missed.read
     s.local.read_from("conversation", s.messages)
     s.local.read_from("user", s.updates)
     s.local.on_heard = s.receipts.heard
+
+
+def _stored_to(s: Services) -> Callable[[Sequence[MessageOut]], None]:
+    """Who hears of every message that is stored."""
+
+    def stored(messages: Sequence[MessageOut]) -> None:
+        s.missed.heard(messages)
+        for message in messages:
+            s.accounts.activity.sent(message.from_, message.id)
+
+    return stored
+
+
+def _wire_moderation(s: Services) -> ModeratorSockets:
+    """Who asks moderation, what it looks after all the time, and its hook."""
+    s.accounts.bans = s.moderation.sanctions
+    s.accounts.administration.farewells = s.personal.deletions
+    s.moderation.reports.register("message", Excerpts())
+    sockets = ModeratorSockets(s.local, s.accounts.sessions)
+    s.upkeep.also(s.settings.timeouts.revocation_sweep, s.moderation.mutes.look)
+    s.upkeep.also(ROLES_EVERY, sockets.sweep)
+    s.upkeep.also(UNTOLD_EVERY, s.moderation.sanctions.tell_untold)
+    return sockets
 
 
 async def _start(services: Services) -> None:
@@ -251,6 +285,9 @@ async def _start(services: Services) -> None:
     await services.accounts.start()
     await services.presence.start()
     await services.notifications.start()
+    await services.moderation.start()
+    await services.friends.teller.start()
+    services.personal.start()
     timeouts = services.settings.timeouts
     services.missed.start(timeouts.ping_interval + timeouts.ping_timeout + timeouts.presence_grace)
     services.upkeep.start(heals=services.bus is not None)
@@ -259,8 +296,10 @@ async def _start(services: Services) -> None:
 async def _stop(services: Services) -> None:
     """Actors first, for they use the rest; the bus last, for everything is said through it."""
     await services.upkeep.stop()
+    await services.personal.stop()
     await services.gateway.stop(STOP_SECONDS)
     await services.actors.stop(STOP_SECONDS)
+    await services.friends.teller.stop()
     await services.presence.stop()
     await services.messages.stop(STOP_SECONDS)
     await services.missed.stop(STOP_SECONDS)

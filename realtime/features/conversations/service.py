@@ -63,6 +63,12 @@ class Place:
     """The other person of a direct conversation."""
     is_begun: bool
     """Whether the members have been told that the conversation exists."""
+    is_closed: bool = False
+    """Whether the other person's account has been erased: there is nobody to write to."""
+
+    @property
+    def is_direct(self) -> bool:
+        return self.other is not None or self.is_closed
 
 
 class ConversationService:
@@ -74,7 +80,7 @@ class ConversationService:
         self._people, self._policy, self._updates, self._fanout = people, policy, updates, fanout
         self._turns = turns
         self._places: OrderedDict[tuple[Id, Id], tuple[float, float, Place]] = OrderedDict()
-        self._outlines: OrderedDict[Id, tuple[list[Id], bool]] = OrderedDict()
+        self._outlines = store.Outlines(MAX_PLACES)
         self._renewals = Renewals()
         self._mine: Batch[Id, list[Id]] = Batch(Member.places_of)
         self._heads: Batch[Id, int] = Batch(Conversation.heads)
@@ -94,6 +100,8 @@ class ConversationService:
         if place is None:
             place = await self._look(user_id, conversation_id)
         if place.other is not None and not await self._policy.can_lately(user_id, verb, place.other):
+            raise ConversationNotFound
+        if place.is_closed and verb is not Verb.SEE_CHAT:
             raise ConversationNotFound
         return place
 
@@ -125,21 +133,12 @@ class ConversationService:
 
     async def _find_place(self, user_id: Id, conversation_id: Id) -> Place:
         role = await Member.role_of(conversation_id, user_id)
-        outline = await self._outline(conversation_id) if role else None
+        outline = await self._outlines.find(conversation_id) if role else None
         if role is None or outline is None:
             raise ConversationNotFound
         pair, is_begun = outline
         other = next((one for one in pair if one != user_id), None)
-        return Place(conversation_id, user_id, role, other, is_begun)
-
-    async def _outline(self, conversation_id: Id) -> tuple[list[Id], bool] | None:
-        """What does not change any more once a conversation has begun, looked up until then."""
-        outline = self._outlines.get(conversation_id) or await Conversation.outline(conversation_id)
-        if outline is not None and outline[1]:
-            self._outlines[conversation_id] = outline
-            while len(self._outlines) > MAX_PLACES:
-                self._outlines.popitem(last=False)
-        return outline
+        return Place(conversation_id, user_id, role, other, is_begun, is_closed=len(pair) == 1)
 
     async def direct(self, user_id: Id, other: Id) -> Place:
         """The place in the direct conversation with someone, which is made when there is none."""
@@ -175,6 +174,7 @@ class ConversationService:
         """Tell both people of a new direct conversation, once, and let their sockets listen to it."""
         if place.is_begun or place.other is None:
             return
+        await self._policy.require(place.user_id, Verb.MESSAGE, place.other)
         created = ConversationUpdated(
             conversation_id=place.conversation_id, change="created", kind="direct", version=1
         )

@@ -1,13 +1,11 @@
 """What is keyed to a person: a copy of it for them, and its end when they leave."""
 
 from realtime.features.personal.service import (
-    Builder,
-    Caretaker,
     DeletionService,
     Download,
-    Eraser,
     ExportService,
-    LeavingNews,
+    PersonalService,
+    Surroundings,
 )
 
-__all__ = ["Builder", "Caretaker", "DeletionService", "Download", "Eraser", "ExportService", "LeavingNews"]
+__all__ = ["DeletionService", "Download", "ExportService", "PersonalService", "Surroundings"]

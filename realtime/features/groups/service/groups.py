@@ -18,6 +18,7 @@ from realtime.features.conversations.schemas import (
     GroupIn,
     MemberIn,
     Role,
+    Voices,
 )
 from realtime.features.conversations.service import ConversationNotFound
 from realtime.features.groups import rules
@@ -64,15 +65,17 @@ class GroupService:
         conversations: ConversationService,
         policy: Policy,
         updates: UpdateService,
+        voices: Voices,
     ) -> None:
         self._database, self._conversations = database, conversations
-        self._policy, self._updates = policy, updates
+        self._policy, self._updates, self._voices = policy, updates, voices
         self._news = GroupNews(conversations, updates)
 
     # -- founding and naming
 
     async def create(self, user_id: Id, body: GroupIn) -> ConversationOut:
         """Found a group and be its owner; with a `clientId` of before it is the group of before."""
+        self._voices.require_voice(user_id)
         group_id = Conversation.group_id(user_id, body.client_id) if body.client_id else new_id()
         if await Conversation.get(group_id) is None:
             await self._found(group_id, user_id, body)
@@ -102,6 +105,7 @@ class GroupService:
         """Rename the group, or mute a conversation for oneself."""
         place = await self._conversations.place(user_id, conversation_id)
         if body.name is not None:
+            self._voices.require_voice(user_id)
             self._require_group(place)
             _require(rules.may_rename(place.role))
         async with self._conversations.turn(conversation_id):
@@ -114,7 +118,7 @@ class GroupService:
 
     async def _mute(self, place: Place, muted: bool) -> None:
         await Member.set_muted(place.conversation_id, place.user_id, muted)
-        kind = "direct" if place.other else "group"
+        kind = "direct" if place.is_direct else "group"
         said = ConversationUpdated(
             conversation_id=place.conversation_id, change="muted", muted=muted, kind=kind
         )
@@ -264,7 +268,7 @@ class GroupService:
             self._conversations.forget_places(conversation_id)
 
     def _require_group(self, place: Place) -> None:
-        if place.other is not None:
+        if place.is_direct:
             raise NotAGroup
 
 
