@@ -9,7 +9,17 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import ConnectionFailure, ExecutionTimeout, PyMongoError, WaitQueueTimeoutError
 
 from common.errors import Unavailable, translate
-from documents import accounts, conversations, friends, messages, notifications, personal, presence, updates
+from documents import (
+    accounts,
+    conversations,
+    friends,
+    messages,
+    moderation,
+    notifications,
+    personal,
+    presence,
+    updates,
+)
 from documents.files import Files
 
 T = TypeVar("T")
@@ -19,6 +29,7 @@ DOCUMENTS: list[type[Document]] = [
     *friends.DOCUMENTS,
     *conversations.DOCUMENTS,
     *messages.DOCUMENTS,
+    *moderation.DOCUMENTS,
     *presence.DOCUMENTS,
     *updates.DOCUMENTS,
     *notifications.DOCUMENTS,

@@ -34,11 +34,11 @@ from realtime.features.groups import GroupService
 from realtime.features.messages import MessageService
 from realtime.features.messages.actor import ConversationActor
 from realtime.features.messages.commands import MessageCommands
+from realtime.features.messages.schemas import MessageOut
 from realtime.features.messages.store import Excerpts
 from realtime.features.moderation import ModerationService, Mutes
 from realtime.features.moderation.commands import ModeratorSockets
 from realtime.features.moderation.schemas import Neighbours
-from realtime.features.messages.schemas import MessageOut
 from realtime.features.notifications import MissedMessages, NotificationService
 from realtime.features.notifications.commands import NotificationCommands
 from realtime.features.personal import PersonalService, Surroundings

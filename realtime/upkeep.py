@@ -48,7 +48,12 @@ class Upkeep:
     ) -> None:
         self._local, self._revocations, self._departures = local, revocations, departures
         self._revocation_every, self._sweep_every = revocation_every, sweep_every
+        self._chores: list[tuple[float, Callable[[], Awaitable[None]]]] = []
         self._tasks: list[asyncio.Task[None]] = []
+
+    def also(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        """Do this, too, so often; said before the start."""
+        self._chores.append((seconds, work))
 
     def start(self, *, heals: bool) -> None:
         """Begin; `heals` when other nodes write to our streams."""
@@ -57,6 +62,8 @@ class Upkeep:
         self._tasks.append(asyncio.get_running_loop().create_task(_watch_lag()))
         if heals:
             self._every(self._sweep_every, self._local.catch_up)
+        for chore in self._chores:
+            self._every(*chore)
 
     async def stop(self) -> None:
         """Stop for certain: on Python 3.11 a cancellation can get lost in a client's `wait_for`."""

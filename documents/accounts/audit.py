@@ -132,7 +132,7 @@ class AuditTurn:
         self.seq: int = head["seq"]
         self.hash: str = head["hash"]
 
-    async def note(self, actor: str, action: str, target: Id, **detail: Any) -> None:
+    async def note(self, actor: str, action: str, target: Id, /, **detail: Any) -> None:
         """Write a row; `detail` is kept as JSON has it."""
         row = AdminAudit(
             seq=self.seq + 1,

@@ -3,8 +3,8 @@
 from beanie import Document
 
 from documents.moderation.cases import Case, Caught, Claim, Closing, Queue
-from documents.moderation.reports import Report, ReportCount
-from documents.moderation.sanctions import Action, Mutes, Sanction, State
+from documents.moderation.reports import Report, ReportCount, Taken
+from documents.moderation.sanctions import Action, MutedPeople, Sanction, State
 
 DOCUMENTS: list[type[Document]] = [Case, Report, ReportCount, Sanction]
 
@@ -15,10 +15,11 @@ __all__ = [
     "Caught",
     "Claim",
     "Closing",
-    "Mutes",
+    "MutedPeople",
     "Queue",
     "Report",
     "ReportCount",
     "Sanction",
     "State",
+    "Taken",
 ]

@@ -75,7 +75,7 @@ class Case(Document):
     ) -> "Case":
         """The open case about a target with one more report; it is made when there is none.
 
-        `DuplicateKeyError` when somebody else makes it just now.
+        `Taken` when somebody else makes it just now.
         """
         target_type, target_id = target
         at = now()

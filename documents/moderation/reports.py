@@ -18,11 +18,16 @@ ReportState = Literal["open", "resolved", "dismissed"]
 Mark = tuple[datetime, Id]
 """Where a list goes on: the time and the id of the last row shown."""
 
+Taken = DuplicateKeyError
+"""Raised when somebody was first: the transaction is over, and what they made is there."""
+
 _KEPT = timedelta(days=2)
 
 
 class Report(Document):
     """One person's report. `evidence` is how the target was at that moment; it never changes.
+
+    It is kept until it is decided on and `expires_at` after that.
 
     An appeal is a report on a sanction by whom it is against.
     """
@@ -38,6 +43,7 @@ class Report(Document):
     state: ReportState = "open"
     created_at: datetime = Field(default_factory=now)
     decided_at: datetime | None = None
+    expires_at: datetime | None = None
 
     class Settings:
         name = "reports"
@@ -50,10 +56,11 @@ class Report(Document):
             ),
             IndexModel([("reporter", ASCENDING), ("created_at", DESCENDING), ("_id", DESCENDING)]),
             IndexModel([("case_id", ASCENDING), ("created_at", ASCENDING), ("_id", ASCENDING)]),
+            IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),
         ]
 
     async def add(self, session: AsyncClientSession) -> None:
-        """Store it; `DuplicateKeyError` when this person has an open one about the same."""
+        """Store it; `Taken` when this person has an open one about the same."""
         await rows(type(self)).insert_one(self.model_dump(by_alias=True), session=session)
 
     @classmethod
@@ -64,9 +71,19 @@ class Report(Document):
         return cls.model_validate(raw) if raw else None
 
     @classmethod
-    async def decide(cls, case_id: Id, state: ReportState, session: AsyncClientSession) -> None:
-        """All reports of a case are decided on with it."""
-        change = {"$set": {"state": state, "decided_at": now()}}
+    async def open_among(cls, reporter: Id, target_type: str, target_ids: Sequence[Id]) -> set[Id]:
+        """Those of these targets about which this person has an open report."""
+        targets = {"target_type": target_type, "target_id": {"$in": list(target_ids)}}
+        found = rows(cls).find({"reporter": reporter, "state": "open", **targets}, {"target_id": 1})
+        return {raw["target_id"] async for raw in found}
+
+    @classmethod
+    async def decide(
+        cls, case_id: Id, state: ReportState, kept: timedelta, session: AsyncClientSession
+    ) -> None:
+        """All reports of a case are decided on with it, and kept for so long."""
+        at = now()
+        change = {"$set": {"state": state, "decided_at": at, "expires_at": at + kept}}
         await rows(cls).update_many({"case_id": case_id, "state": "open"}, change, session=session)
 
     @classmethod

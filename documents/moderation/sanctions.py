@@ -25,7 +25,7 @@ Until = datetime | None
 class Sanction(Document):
     """One action against one person. It ends at `until`, or when it is reversed: once.
 
-    `case_id` is the reports that led to it. `told_at`: when the person was told of it as it is now.
+    `case_id` is the reports that led to it; `told`: the person knows of it as it is now.
     """
 
     id: Id = Field(default_factory=new_id)  # pyright: ignore[reportIncompatibleVariableOverride]
@@ -76,10 +76,9 @@ class Sanction(Document):
     async def reverse(
         cls, sanction_id: Id, by: str, why: str, session: AsyncClientSession
     ) -> "Sanction | None":
-        """Take it back; None when somebody has, or when it is over."""
-        over = {"$or": [{"until": None}, {"until": {"$gt": now()}}]}
+        """Take it back, also when it has ended; None when somebody has."""
         raw = await rows(cls).find_one_and_update(
-            {"_id": sanction_id, "state": "standing", **over},
+            {"_id": sanction_id, "state": "standing"},
             {
                 "$set": {
                     "state": "reversed",
@@ -138,7 +137,7 @@ class Sanction(Document):
         return [cls.model_validate(raw) async for raw in found.limit(limit)]
 
 
-class Mutes:
+class MutedPeople:
     """Who is muted, for what has to know of everybody."""
 
     @staticmethod

@@ -11,7 +11,7 @@ from documents.conversations import Member, Row
 from documents.messages import Message
 from realtime.fanout import Delivery, Fanout
 from realtime.features.conversations import ConversationService, Place
-from realtime.features.conversations.schemas import ReadOut
+from realtime.features.conversations.schemas import ReadOut, Voices
 from realtime.features.messages import rules, store
 from realtime.features.messages.schemas import (
     ConversationEntry,
@@ -61,11 +61,12 @@ class MessageService:
         conversations: ConversationService,
         receipts: ReceiptService,
         fanout: Fanout,
+        voices: Voices,
         *,
         batch: int = 256,
     ) -> None:
         self._conversations, self._receipts, self._fanout = conversations, receipts, fanout
-        self._turns = Turns()
+        self._voices, self._turns = voices, Turns()
         self.on_sending: Callable[[Id, Id], None] | None = None
         """Told of conversation and sender when a message comes that no conversation actor has seen."""
         self.on_stored: Callable[[Sequence[MessageOut]], None] | None = None
@@ -88,6 +89,7 @@ class MessageService:
 
         Messages begun one after the other by one person are stored in that order.
         """
+        self._voices.require_voice(user_id)
         rules.require_content(body)
         if body.media_id is not None:
             raise MediaNotFound
@@ -195,6 +197,7 @@ class MessageService:
 
     async def edit(self, user_id: Id, body: EditIn) -> MessageOut:
         """Replace one's own text, within 24 hours."""
+        self._voices.require_voice(user_id)
         message = await self._require_message(user_id, body.message_id)
         if message.sender != user_id or message.deleted_at is not None:
             raise Forbidden
@@ -237,6 +240,7 @@ class MessageService:
             raise MessageNotFound
         async with self._turns.of(message.conversation):
             if body.on:
+                self._voices.require_voice(user_id)
                 changed = await Message.react(message.id, user_id, body.emoji, rules.MAX_REACTION_KINDS)
             else:
                 changed = await Message.unreact(message.id, user_id, body.emoji)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from common.clock import now
+from common.clock import iso, now
 from common.ids import Id, new_id
 from documents.conversations import Head, Member
 from documents.messages import Message
@@ -23,6 +23,10 @@ from realtime.features.messages.schemas import (
 from realtime.streams import Draft
 
 LISTED_REACTORS = 50
+AROUND = 5
+"""Messages before and after a reported one that are kept with it."""
+LONGEST_AROUND = 1000
+"""Characters of each of them."""
 
 
 class MessageLog:
@@ -47,6 +51,41 @@ class MessageLog:
 
     def hint(self, stream: Id, position: int) -> None:
         self._fanout.hint(channels.conversation(stream), position)
+
+
+class Excerpts:
+    """Messages as what can be reported, by members of their conversation, whoever has blocked whom."""
+
+    async def evidence(self, reporter: Id, message_id: Id) -> tuple[Id, dict[str, Any]] | None:
+        """Who wrote it, and how it stands among those around it; None for who cannot read it."""
+        message = await Message.get(message_id)
+        if message is None or message.deleted_at is not None:
+            return None
+        conversation = message.conversation
+        if await Member.role_of(conversation, reporter) is None:
+            return None
+        before = await Message.before(conversation, message.seq, AROUND)
+        after = await Message.after(conversation, message.seq, AROUND)
+        return message.sender, {
+            "conversationId": conversation,
+            "message": _quoted(message, len(message.text)),
+            "before": [_quoted(one, LONGEST_AROUND) for one in before[::-1]],
+            "after": [_quoted(one, LONGEST_AROUND) for one in after],
+        }
+
+
+def _quoted(message: Message, longest: int) -> dict[str, Any]:
+    return {
+        "id": message.id,
+        "seq": message.seq,
+        "from": message.sender,
+        "text": message.text[:longest],
+        "mediaUrl": message.media_url,
+        "mediaType": message.media_type,
+        "createdAt": iso(message.created_at),
+        "editedAt": iso(message.edited_at) if message.edited_at is not None else None,
+        "deletedAt": iso(message.deleted_at) if message.deleted_at is not None else None,
+    }
 
 
 def _key(sender: Id, client_id: str) -> str:
