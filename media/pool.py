@@ -8,11 +8,15 @@ import asyncio
 import contextlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from media.kinds import Kind
+from media.videos.limits import Limits
+
+Progress = Callable[[float], None]
 
 JOBS_EACH = 200
 """After so many jobs a worker is replaced: what decoders leak goes with it."""
@@ -68,18 +72,21 @@ class _Worker:
     def is_spent(self) -> bool:
         return self._process.returncode is not None or self._jobs >= JOBS_EACH
 
-    async def do(self, job: dict[str, Any]) -> dict[str, Any]:
+    async def do(self, job: dict[str, Any], tell: Progress | None) -> dict[str, Any]:
         """The answer; raises `JobRefused` when the process dies over it."""
         self._jobs += 1
         try:
             self._stdin.write(json.dumps(job).encode() + b"\n")
             await self._stdin.drain()
-            line = await self._stdout.readline()
-        except (ConnectionError, BrokenPipeError):
-            line = b""
-        if not line:
-            raise JobRefused("too_expensive")
-        return json.loads(line)
+            while line := await self._stdout.readline():
+                answer = json.loads(line)
+                if "progress" not in answer:
+                    return answer
+                if tell is not None:
+                    tell(answer["progress"])
+        except ConnectionError:
+            pass
+        raise JobRefused("too_expensive")
 
     async def stop(self) -> None:
         with contextlib.suppress(ProcessLookupError):
@@ -97,12 +104,19 @@ class Pool:
         self._waiting = 0
 
     async def images(self, source: Path, kind: Kind, folder: Path) -> dict[str, Any]:
-        """What `media.images.make_images` makes of a file; raises `JobRefused` or `PoolBusy`."""
+        """What `media.images.pipeline.make_images` makes of a file; raises `JobRefused` or `PoolBusy`."""
         return await self._run(
             {"job": "image", "source": str(source), "kind": asdict(kind), "folder": str(folder)}
         )
 
-    async def _run(self, job: dict[str, Any]) -> dict[str, Any]:
+    async def videos(
+        self, source: Path, kind: Kind, folder: Path, limits: Limits, tell: Progress | None = None
+    ) -> dict[str, Any]:
+        """What `media.videos.pipeline.make_videos` makes of a file; `tell` hears how much of it is done."""
+        job = {"job": "video", "source": str(source), "kind": asdict(kind), "folder": str(folder)}
+        return await self._run({**job, "limits": asdict(limits)}, tell)
+
+    async def _run(self, job: dict[str, Any], tell: Progress | None = None) -> dict[str, Any]:
         if self._waiting >= self._most_waiting:
             raise PoolBusy
         self._waiting += 1
@@ -111,15 +125,15 @@ class Pool:
         finally:
             self._waiting -= 1
         try:
-            return await self._run_now({**job, "cpu_seconds": self._bounds.cpu_seconds})
+            return await self._run_now({**job, "cpu_seconds": self._bounds.cpu_seconds}, tell)
         finally:
             self._free.release()
 
-    async def _run_now(self, job: dict[str, Any]) -> dict[str, Any]:
+    async def _run_now(self, job: dict[str, Any], tell: Progress | None) -> dict[str, Any]:
         worker = self._idle.pop() if self._idle else await _Worker.start(self._bounds.memory_mb)
         try:
             async with asyncio.timeout(self._bounds.wall_seconds):
-                answer = await worker.do(job)
+                answer = await worker.do(job, tell)
         except TimeoutError:
             await worker.stop()
             raise JobRefused("too_expensive") from None

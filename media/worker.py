@@ -12,11 +12,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from media.images import BadImage, make_images
+from media.images.limits import BadImage
+from media.images.pipeline import make_images
 from media.kinds import Kind
+from media.videos.limits import BadVideo, Limits
+from media.videos.pipeline import make_videos
 
 Json = dict[str, Any]
 
+STEP = 0.02
 _MEGABYTE = 1024 * 1024
 
 
@@ -25,7 +29,21 @@ def image(job: Json) -> Json:
     return asdict(make_images(Path(job["source"]), Kind(**job["kind"]), Path(job["folder"])))
 
 
-JOBS: dict[str, Callable[[Json], Json]] = {"image": image}
+def video(job: Json) -> Json:
+    """`source`, `kind`, `folder`, `limits` → what `make_videos` makes; says now and then how far it is."""
+    kind, told = Kind(**job["kind"]), 0.0
+
+    def tell(done: float) -> None:
+        nonlocal told
+        if done - told >= STEP:
+            told = done
+            _say({"progress": round(done, 3)})
+
+    made = make_videos(Path(job["source"]), kind, Path(job["folder"]), Limits(**job["limits"]), tell)
+    return asdict(made)
+
+
+JOBS: dict[str, Callable[[Json], Json]] = {"image": image, "video": video}
 
 
 def main() -> None:
@@ -36,14 +54,18 @@ def main() -> None:
     for line in sys.stdin:
         job = json.loads(line)
         _allow_cpu(int(job["cpu_seconds"]))
-        sys.stdout.write(json.dumps(_answer(job)) + "\n")
-        sys.stdout.flush()
+        _say(_answer(job))
+
+
+def _say(line: Json) -> None:
+    sys.stdout.write(json.dumps(line) + "\n")
+    sys.stdout.flush()
 
 
 def _answer(job: Json) -> Json:
     try:
         return {"made": JOBS[job["job"]](job)}
-    except BadImage as error:
+    except (BadImage, BadVideo) as error:
         return {"refused": error.code}
     except MemoryError:
         return {"refused": "too_expensive"}

@@ -7,7 +7,7 @@ hides in a file comes through.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from math import sqrt
 from pathlib import Path
@@ -83,6 +83,14 @@ def make_images(source: Path, kind: Kind, folder: Path) -> ImageInfo:
 # -- stills
 
 
+def make_still(image: Image.Image, folder: Path, name: str) -> ImageInfo:
+    """A picture that is decoded already, of a video for instance, in the sizes we serve."""
+    plain = _plain(_fitting(_resizable(image), VARIANTS["medium"]))
+    main = replace(_save_main(plain, folder, name), variant=name)
+    variants = [one for one in _variants(plain, folder) if one.variant != "medium"]
+    return ImageInfo(plain.width, plain.height, _blurhash(plain), animated=False, files=[main, *variants])
+
+
 def _still(image: Image.Image, folder: Path) -> ImageInfo:
     if image.format == "JPEG":
         image.draft("RGB", (LONGEST_SIDE, LONGEST_SIDE))
@@ -92,12 +100,12 @@ def _still(image: Image.Image, folder: Path) -> ImageInfo:
     return ImageInfo(plain.width, plain.height, _blurhash(plain), animated=False, files=files)
 
 
-def _save_main(image: Image.Image, folder: Path) -> ImageFile:
+def _save_main(image: Image.Image, folder: Path, name: str = "image") -> ImageFile:
     if image.mode == "RGBA":
-        path = folder / "image.webp"
+        path = folder / f"{name}.webp"
         image.save(path, "WEBP", quality=WEBP_QUALITY, method=4)
         return _file("", path, image, WEBP.content_type)
-    path = folder / "image.jpg"
+    path = folder / f"{name}.jpg"
     image.save(path, "JPEG", quality=QUALITY, optimize=True, progressive=True)
     return _file("", path, image, JPEG.content_type)
 
