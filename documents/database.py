@@ -18,6 +18,7 @@ from documents import (
     notifications,
     personal,
     presence,
+    push,
     updates,
 )
 from documents.files import Files
@@ -33,6 +34,7 @@ DOCUMENTS: list[type[Document]] = [
     *presence.DOCUMENTS,
     *updates.DOCUMENTS,
     *notifications.DOCUMENTS,
+    *push.DOCUMENTS,
     *personal.DOCUMENTS,
 ]
 

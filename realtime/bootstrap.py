@@ -44,6 +44,8 @@ from realtime.features.notifications.commands import NotificationCommands
 from realtime.features.personal import PersonalService, Surroundings
 from realtime.features.presence import MemoryPresence, PresenceService, PresenceStore, RedisPresence
 from realtime.features.presence.commands import PresenceCommands
+from realtime.features.push import PushService
+from realtime.features.push.commands import PushCommands
 from realtime.features.receipts import ReceiptService
 from realtime.features.search import SearchService
 from realtime.features.sync import SyncService
@@ -57,6 +59,7 @@ from realtime.limits import RateLimits
 from realtime.listening import Listening
 from realtime.order import Turns
 from realtime.policy import Policy
+from realtime.push_providers import configured
 from realtime.redis_client import redis_client
 from realtime.upkeep import Upkeep
 
@@ -98,6 +101,7 @@ class Services:
     presence: PresenceService
     profiles: ProfileService
     personal: PersonalService
+    push: PushService
     notifications: NotificationService
     missed: MissedMessages
     updates: UpdateService
@@ -176,7 +180,9 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     updates = UpdateService(
         fanout, keep=streams.keep_updates, batch=streams.batch, page=streams.page, gap=streams.gap
     )
-    notifications = NotificationService(database, people, policy, updates, None)
+    store = _presence_store(redis, settings)
+    push = PushService(settings.push, configured(settings.push), accounts.sessions, store)
+    notifications = NotificationService(database, people, policy, updates, push)
     friends = FriendService(people, updates, policy, notifications, accounts.activity)
     conversations = ConversationService(people, policy, updates, fanout, Turns(timeouts.command))
     mutes = Mutes()
@@ -185,7 +191,6 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     receipts = ReceiptService(conversations, updates, fanout)
     messages = MessageService(conversations, receipts, fanout, mutes, batch=streams.batch)
     sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)
-    store = _presence_store(redis, settings)
     commands = CommandTable()
     return Services(
         settings=settings,
@@ -205,6 +210,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         presence=(presence := PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace)),
         profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings)),
         personal=PersonalService(settings, Surroundings(accounts, groups, conversations, updates)),
+        push=push,
         notifications=notifications,
         missed=MissedMessages(notifications, receipts, people, store, presence.is_connected),
         updates=updates,
@@ -232,6 +238,7 @@ def _wire(services: Services) -> None:
     s = services
     message_commands = MessageCommands(s.actors, s.messages, s.conversations)
     presence_commands = PresenceCommands(s.presence, s.actors)
+    push_commands = PushCommands(s.push.foreground)
     for owner in (
         PingCommands(),
         message_commands,
@@ -239,10 +246,11 @@ def _wire(services: Services) -> None:
         SyncCommands(s.sync),
         AccountCommands(s.accounts),
         NotificationCommands(s.notifications),
+        push_commands,
     ):
         s.commands.add(owner)
     listening = Listening(s.local, s.updates, s.conversations)
-    s.gateway.hooks = (listening, message_commands, presence_commands, _wire_moderation(s))
+    s.gateway.hooks = (listening, message_commands, presence_commands, push_commands, _wire_moderation(s))
     s.gateway.wait = partial(s.limits.wait, "user")
     typing = s.settings.timeouts.typing
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
@@ -284,6 +292,7 @@ async def _start(services: Services) -> None:
     await services.limits.start()
     await services.accounts.start()
     await services.presence.start()
+    await services.push.start()
     await services.notifications.start()
     await services.moderation.start()
     await services.friends.teller.start()
@@ -304,6 +313,7 @@ async def _stop(services: Services) -> None:
     await services.messages.stop(STOP_SECONDS)
     await services.missed.stop(STOP_SECONDS)
     await services.notifications.stop(STOP_SECONDS)
+    await services.push.stop()
     await services.receipts.stop()
     await services.updates.stop(STOP_SECONDS)
     await services.accounts.stop()

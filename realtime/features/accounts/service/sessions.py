@@ -5,7 +5,7 @@ answer for a moment, and nothing but hashes is stored. Who shows a spent one lat
 """
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -127,6 +127,15 @@ class Sessions:
     async def recently_revoked(self, since: datetime) -> list[Id]:
         """The log-ins that were ended since then, by any node."""
         return await LoginSession.revoked_since(since)
+
+    async def living(self, login_ids: Collection[Id]) -> dict[Id, datetime]:
+        """Those of these log-ins that have not ended, and when they will."""
+        states, at = await LoginSession.states_of(list(login_ids)), now()
+        return {
+            login_id: state["expires_at"]
+            for login_id, state in states.items()
+            if state["revoked_at"] is None and state["expires_at"] > at
+        }
 
     def forget_person(self, user_id: Id) -> None:
         """Somebody's name, role or standing has changed."""

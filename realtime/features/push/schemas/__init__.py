@@ -9,7 +9,7 @@ from realtime.features.push.schemas.devices import (
     Subscription,
     WebKeyOut,
 )
-from realtime.features.push.schemas.notes import Pushes, PushNote
+from realtime.features.push.schemas.notes import PushNote
 from realtime.features.push.schemas.port import (
     Alert,
     Down,
@@ -44,7 +44,6 @@ __all__ = [
     "Providers",
     "Push",
     "PushNote",
-    "Pushes",
     "Refused",
     "Removal",
     "Sent",

@@ -1,8 +1,7 @@
-"""A note as other features write it, and what they ask of push."""
+"""A note as other features write it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from common.ids import Id
 
@@ -22,15 +21,3 @@ class PushNote:
     body: str
     data: Mapping[str, str]
     badge: int
-
-
-class Pushes(Protocol):
-    """What other features ask of push; `PushService` does it."""
-
-    async def put(self, note: PushNote) -> None:
-        """Have the note sent, later and in the background; once this returns it survives a crash."""
-        ...
-
-    async def dismiss(self, user_id: Id, keys: Sequence[str]) -> None:
-        """Take back the notes with these keys: those that wait, and those that devices show."""
-        ...
