@@ -15,6 +15,7 @@ from documents.accounts import (
     User,
 )
 from documents.accounts.audit import AuditHead
+from documents.circles import Circle, Untold
 from documents.conversations import Conversation, Departure, Member
 from documents.friends import Block, Friendship
 from documents.messages import Message
@@ -32,6 +33,7 @@ from documents.personal.holdings import (
     Replace,
 )
 from documents.presence import Presence
+from documents.push import PushDelivery, PushDevice
 from documents.rows import Raw
 from documents.updates import Update
 
@@ -118,6 +120,8 @@ _FRIENDS = (
         others=("_id",),
         copy=Copy("friendships", "pair", shape=_other),
     ),
+    Holding(Circle, {"_id": Delete()}, copy="a counter"),
+    Holding(Untold, {"pair": Delete()}, others=("_id", "change"), copy="news on their way"),
     Holding(
         Block,
         {"blocker": Delete(), "blocked": Delete()},
@@ -177,6 +181,18 @@ _CONVERSATIONS = (
 )
 _OTHERS = (
     Holding(Presence, {"_id": Delete()}, copy=Copy("presence", "_id", ("last_seen", "hidden_since"))),
+    Holding(
+        PushDevice,
+        {"user_id": Delete()},
+        others=("_id", "login_id", "token"),
+        copy=Copy("devices", "user_id", ("platform", "created_at", "seen_at")),
+    ),
+    Holding(
+        PushDelivery,
+        {"user_id": Delete()},
+        others=("_id", "device_id", "key", "mark", "content", "claim"),
+        copy="notifications on their way to devices",
+    ),
     Holding(
         Update,
         {"user": Delete(), "data": Elsewhere("documents.personal.traces"), "key": Elsewhere("data")},
