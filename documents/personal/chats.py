@@ -13,6 +13,8 @@ from documents.messages import EMPTY, Message
 from documents.personal.holdings import End, Person, Replace, change_where, delete_where, parts_of
 from documents.rows import Raw, rows
 
+_NEXT_REV = {"$add": [{"$ifNull": ["$rev", 0]}, 1]}
+
 
 class Silence(End):
     """What a person has said is gone, as if they had deleted each message: `seq` stays gapless."""
@@ -23,7 +25,7 @@ class Silence(End):
             "client_id": "$_id",
             **{name: {"$literal": nothing} for name, nothing in {"body_hash": "", **EMPTY}.items()},
             "deleted_at": {"$ifNull": ["$deleted_at", now()]},
-            "rev": {"$add": ["$rev", 1]},
+            "rev": _NEXT_REV,
         }
         await change_where(kind, {path: person.id}, [{"$set": gone}])
 
@@ -37,7 +39,7 @@ class Unreact(End):
         taken: Raw = {
             "reactions": {"$arrayToObject": kinds},
             path: _without(f"${path}", person.id),
-            "rev": {"$add": ["$rev", 1]},
+            "rev": _NEXT_REV,
         }
         await change_where(kind, {path: person.id}, [{"$set": taken}])
 

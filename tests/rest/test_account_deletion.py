@@ -48,8 +48,8 @@ async def group_of(owner: Person, *others: Person) -> str:
 
 @pytest.fixture
 async def brief(start_node: StartNode, make_settings: MakeSettings) -> Node:
-    """A node on which there is no time to think it over."""
-    return await start_node(make_settings(personal={"deletion_grace": 0}))
+    """A node on which there is no time to think it over, and which looks after what others have left."""
+    return await start_node(make_settings(personal={"deletion_grace": 0, "look_every": 0.1}))
 
 
 # -- leaving
@@ -202,7 +202,9 @@ async def test_after_the_grace_period_the_account_is_gone_and_its_name_free(
     assert (await post(brief.url, "/api/auth/signup", body)).status == 201
 
 
-async def test_what_somebody_said_is_gone_and_the_order_stands(brief: Node, join: SignUp) -> None:
+async def test_what_somebody_said_is_gone_and_the_order_stands(
+    brief: Node, start_node: StartNode, make_settings: MakeSettings, join: SignUp
+) -> None:
     ann, bob = await join("ann", brief.url), await join("bob", brief.url)
     anns, bobs = await ann.device(), await bob.device()
     said = [
@@ -215,7 +217,8 @@ async def test_what_somebody_said_is_gone_and_the_order_stands(brief: Node, join
     await eventually(lambda: _is_forgotten(ann))
 
     conversation = said[0]["conversationId"]
-    history = (await bob.http.get(f"/api/conversations/{conversation}/messages")).data
+    fresh = await start_node(make_settings())  # one that remembers nothing of what was
+    history = (await bob.http.get(f"{fresh.url}/api/conversations/{conversation}/messages")).data
     shown = {message["seq"]: message for message in history}
     assert sorted(shown) == [1, 2, 3, 4, 5, 6]
     for seq in (1, 3, 5):
@@ -223,14 +226,14 @@ async def test_what_somebody_said_is_gone_and_the_order_stands(brief: Node, join
         assert shown[seq]["from"] != ann.id
     assert [shown[seq]["text"] for seq in (2, 4, 6)] == ["0", "1", "2"]
     assert shown[2]["reactions"] == {}
-    members = (await bob.http.get(f"/api/conversations/{conversation}")).data["members"]
+    members = (await bob.http.get(f"{fresh.url}/api/conversations/{conversation}")).data["members"]
     assert {(one["userId"], one["name"]) for one in members} == {
         (bob.id, "bob"),
         (shown[1]["from"], "Deleted account"),
     }
-    assert await bobs.refused(
-        "send_message", {"conversationId": conversation, "text": "?", "clientId": new_key()}
-    ) == ("not_found")
+    device = await bob.device(fresh.url)
+    late = {"conversationId": conversation, "text": "?", "clientId": new_key()}
+    assert await device.refused("send_message", late) == "not_found"
 
 
 async def test_the_groups_of_who_is_erased_get_another_owner(brief: Node, join: SignUp) -> None:
@@ -255,7 +258,7 @@ async def test_nobody_comes_back_once_erasing_has_begun(ann: Person) -> None:
     assert (await post(ann.http.url, f"{LEAVE}/cancel", {"token": token})).code == "invalid_token"
 
 
-async def test_another_node_goes_on_when_one_dies_while_it_erases(ann: Person) -> None:
+async def test_another_node_goes_on_when_one_dies_while_it_erases(brief: Node, ann: Person) -> None:
     begun = Deletion(
         user_id=ann.id,
         by=ann.id,
@@ -272,7 +275,7 @@ async def test_another_node_goes_on_when_one_dies_while_it_erases(ann: Person) -
 
 
 async def test_an_account_is_erased_for_good_whatever_step_fails_first(
-    ann: Person, monkeypatch: pytest.MonkeyPatch
+    brief: Node, ann: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One kind of document in five fails once: what follows is done by the next attempt."""
     left = list(HOLDINGS[::5])
@@ -342,10 +345,10 @@ async def _audited(person: Person) -> list[str]:
     return [row["action"] async for row in found]
 
 
-async def test_an_administrator_cuts_the_grace_period_short(plaza: Node, ann: Person) -> None:
+async def test_an_administrator_cuts_the_grace_period_short(brief: Node, ann: Person) -> None:
     await leave(ann)
 
-    await plaza.services.personal.deletions.request_deletion(ann.id, by="cli", at_once=True)
+    await brief.services.personal.deletions.request_deletion(ann.id, by="cli", at_once=True)
 
     await eventually(lambda: _is_forgotten(ann))
-    assert (await log_in(plaza.url, ann.handle, ann.password)).code == "invalid_credentials"
+    assert (await log_in(brief.url, ann.handle, ann.password)).code == "invalid_credentials"
