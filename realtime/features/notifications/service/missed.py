@@ -8,7 +8,7 @@ import asyncio
 import heapq
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from time import monotonic
 from typing import Protocol
@@ -52,11 +52,11 @@ class Said(Protocol):
 
 @dataclass(slots=True)
 class _Waiting:
-    """A conversation to be looked at: when, when it was last spoken in, and who spoke."""
+    """A conversation to be looked at: when, when it was last spoken in, and who spoke since the last look."""
 
     due: float
     last: float
-    senders: set[Id]
+    senders: set[Id] = field(default_factory=set[Id])
 
 
 class MissedMessages:
@@ -75,6 +75,7 @@ class MissedMessages:
         self._watch = 60.0
         self._waiting: dict[Id, _Waiting] = {}
         self._order: list[tuple[float, Id]] = []
+        self._answers: set[tuple[Id, Id]] = set()
         self._told: OrderedDict[Id, float] = OrderedDict()
         self._standing = Batch(_standing)
         self._wanted = asyncio.Event()
@@ -110,22 +111,24 @@ class MissedMessages:
                 due = moment + self._watch
             else:
                 due = max(moment + SOON, self._told.get(message.conversation_id, 0.0) + AGAIN)
-            if known is None:
-                self._add(message.conversation_id, due, moment, {message.from_})
+            if known is None and (known := self._add(message.conversation_id, due, moment)) is None:
                 continue
             known.last = moment
-            known.senders.add(message.from_)
+            if message.from_ not in known.senders and len(self._answers) < MAX_WAITING:
+                known.senders.add(message.from_)
+                self._answers.add((message.from_, message.conversation_id))
             if due < known.due:
                 known.due = due
                 heapq.heappush(self._order, (due, message.conversation_id))
 
-    def _add(self, conversation_id: Id, due: float, last: float, senders: set[Id]) -> None:
+    def _add(self, conversation_id: Id, due: float, last: float) -> _Waiting | None:
         if len(self._waiting) >= MAX_WAITING:
             self._overflowed = True
-            return
-        self._waiting[conversation_id] = _Waiting(due, last, senders)
+            return None
+        added = self._waiting[conversation_id] = _Waiting(due, last)
         heapq.heappush(self._order, (due, conversation_id))
         self._wanted.set()
+        return added
 
     def _take(self, moment: float) -> dict[Id, _Waiting]:
         """The conversations that are due."""
@@ -145,6 +148,7 @@ class MissedMessages:
             await self._wanted.wait()
             batch = self._take(monotonic())
             try:
+                await self._take_back_answered()
                 if batch:
                     await self._look(batch)
                 pause = TICK
@@ -160,7 +164,18 @@ class MissedMessages:
     def _put_back(self, batch: dict[Id, _Waiting], due: float) -> None:
         for conversation_id, item in batch.items():
             if conversation_id not in self._waiting:
-                self._add(conversation_id, due, item.last, item.senders)
+                self._add(conversation_id, due, item.last)
+
+    async def _take_back_answered(self) -> None:
+        """Who has answered has read."""
+        while self._answers:
+            some = list(self._answers)[:LOOKED_AT_ONCE]
+            self._answers.difference_update(some)
+            try:
+                await self._notifications.withdraw_many("new_message", some)
+            except Exception:
+                self._answers.update(some)
+                raise
 
     async def _look(self, batch: dict[Id, _Waiting], *, watches: bool = True) -> None:
         behind = await self._readers.behind(batch.keys(), MOST_MEMBERS)
@@ -168,9 +183,6 @@ class MissedMessages:
         missed = [one for one in behind if one.user_id not in there]
         if missed:
             await self._tell(missed)
-        waits = {(one.user_id, one.conversation_id) for one in behind}
-        answered = {(sender, key) for key, item in batch.items() for sender in item.senders} - waits
-        await self._notifications.withdraw_many("new_message", answered)
         if watches:
             self._watch_on(batch, {one.conversation_id for one in behind if one.user_id in there})
 
@@ -181,7 +193,7 @@ class MissedMessages:
             item = batch[conversation_id]
             due = item.last + self._watch
             if due > moment and conversation_id not in self._waiting:
-                self._add(conversation_id, due, item.last, item.senders)
+                self._add(conversation_id, due, item.last)
 
     async def _tell(self, missed: Sequence[Reader]) -> None:
         senders = await self._people.many({one.sender_id for one in missed})
@@ -230,7 +242,7 @@ class MissedMessages:
             self._overflowed = False
             for conversation_id in active:
                 if conversation_id not in self._waiting:
-                    self._add(conversation_id, monotonic(), monotonic() - self._watch, set())
+                    self._add(conversation_id, monotonic(), monotonic() - self._watch)
 
 
 async def _standing(pairs: Collection[tuple[Id, Id]]) -> dict[tuple[Id, Id], bool]:
