@@ -93,8 +93,10 @@ class Outgoing:
         self._direct: list[tuple[Connection, Packet]] = []
         self._quiet: dict[str, set[Connection]] = {}
         self._layouts: dict[str, _Layout] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._written_at = self._took = 0.0
-        self._met, self._tries = False, 0
+        self._meets = self._met = False
+        self._tries = 0
 
     # -- who wants no ephemeral packets
 
@@ -116,6 +118,7 @@ class Outgoing:
         """Write a delivery's packet to the listeners of `channel` at the end of this tick."""
         waiting = self._waiting.get(channel)
         if waiting is not None:
+            self._meets = True
             waiting.append(delivery)
             return
         if not self._waiting:
@@ -134,10 +137,14 @@ class Outgoing:
 
         It is when packets met the last time; when they did not, it is tried now and then.
         """
-        loop = asyncio.get_running_loop()
-        is_busy = self._took > LONG and time.monotonic() - self._written_at < self._took
+        loop = self._loop
+        if loop is None:  # asking for it each time costs as much as a small write
+            loop = self._loop = asyncio.get_running_loop()
+        if self._took <= LONG or time.monotonic() - self._written_at >= self._took:
+            loop.call_soon(self.flush)
+            return
         self._tries = (self._tries + 1) % TRY_EVERY
-        if is_busy and (self._met or not self._tries):
+        if self._met or not self._tries:
             loop.call_later(GATHER, self.flush)
         else:
             loop.call_soon(self.flush)
@@ -145,7 +152,7 @@ class Outgoing:
     def flush(self) -> None:
         """Write all that waits."""
         began = time.monotonic()
-        self._met = any(len(waiting) > 1 for waiting in self._waiting.values())
+        self._met, self._meets = self._meets, False
         while self._waiting:
             self.flush_channel(next(iter(self._waiting)))
         self._written_at = time.monotonic()
@@ -171,7 +178,7 @@ class Outgoing:
             if len(layout.readers) >= WORTH_KEEPING:
                 self._layouts[channel] = layout
         spared = self._spared(channel, deliveries)
-        places = layout.places(spared) if spared else []
+        places = layout.places(spared) if spared else ()
         for part in _parts(deliveries):
             if not _write(layout, places, part):
                 self._layouts.pop(channel, None)
@@ -181,12 +188,13 @@ class Outgoing:
 
     def _spared(self, channel: str, deliveries: Sequence[Delivery]) -> set[Connection]:
         """Everyone who must not hear all of it."""
-        spared: set[Connection] = set()
-        for delivery in deliveries:
-            if delivery.ephemeral:
-                spared.update(self._quiet.get(channel, ()))
-                if delivery.origin is not None:
-                    spared.update(self._listeners(channels.user(delivery.origin)))
+        origins = {delivery.origin for delivery in deliveries if delivery.ephemeral}
+        if not origins:
+            return set()
+        spared = set(self._quiet.get(channel, ()))
+        for origin in origins:
+            if origin is not None:
+                spared.update(self._listeners(channels.user(origin)))
         return spared
 
     def _write_to_spared(
@@ -200,11 +208,15 @@ class Outgoing:
                     reader.socket.write(delivery.packet, ephemeral=delivery.ephemeral)
 
 
-def _parts(deliveries: Sequence[Delivery]) -> Iterator[Sequence[Delivery]]:
+def _parts(deliveries: Sequence[Delivery]) -> Iterable[Sequence[Delivery]]:
     """Cut into runs that are written as one."""
+    sizes = [len(delivery.packet.frame) if delivery.packet is not None else 0 for delivery in deliveries]
+    return (deliveries,) if sum(sizes) <= JOINED_BYTES else _cut(deliveries, sizes)
+
+
+def _cut(deliveries: Sequence[Delivery], sizes: Sequence[int]) -> Iterator[Sequence[Delivery]]:
     start = size = 0
-    for index, delivery in enumerate(deliveries):
-        length = len(delivery.packet.frame) if delivery.packet is not None else 0
+    for index, length in enumerate(sizes):
         if size and size + length > JOINED_BYTES:
             yield deliveries[start:index]
             start, size = index, 0

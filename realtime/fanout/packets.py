@@ -15,27 +15,30 @@ from realtime.channels import Publication
 MAX_SHORT, MAX_MEDIUM = 126, 65_536
 
 
-_SHORT_TEXT = [bytes((0x81, size)) for size in range(MAX_SHORT)]
+def _size_of(size: int) -> bytes:
+    if size < MAX_SHORT:
+        return size.to_bytes(1, "big")
+    if size < MAX_MEDIUM:
+        return b"\x7e" + size.to_bytes(2, "big")
+    return b"\x7f" + size.to_bytes(8, "big")
+
+
+_SHORT_HEADS = [b"\x81" + _size_of(size) for size in range(MAX_SHORT)]
+
+
+def _head_of(size: int) -> bytes:
+    """What stands before the `size` bytes of a text."""
+    return _SHORT_HEADS[size] if size < MAX_SHORT else b"\x81" + _size_of(size)
 
 
 def frame_of(payload: bytes) -> bytes:
     """A WebSocket text frame around `payload`."""
-    size = len(payload)
-    return _SHORT_TEXT[size] + payload if size < MAX_SHORT else b"\x81" + _with_size(payload)
+    return _head_of(len(payload)) + payload
 
 
 def binary_frame_of(payload: bytes) -> bytes:
     """A WebSocket binary frame around `payload`."""
-    return b"\x82" + _with_size(payload)
-
-
-def _with_size(payload: bytes) -> bytes:
-    size = len(payload)
-    if size < MAX_SHORT:
-        return size.to_bytes(1, "big") + payload
-    if size < MAX_MEDIUM:
-        return b"\x7e" + size.to_bytes(2, "big") + payload
-    return b"\x7f" + size.to_bytes(8, "big") + payload
+    return b"\x82" + _size_of(len(payload)) + payload
 
 
 class Packet:
@@ -51,10 +54,10 @@ class Packet:
     def of_frame(cls, frame: bytes) -> "Packet":
         """The packet another node framed; raises `ValueError` for what is no such frame."""
         size = len(frame)
-        payload = frame[2 if size < MAX_SHORT + 2 else 4 if size < MAX_MEDIUM + 4 else 10 :]
-        if payload[:1] != b"4" or frame_of(payload) != frame:
+        head = 2 if size < MAX_SHORT + 2 else 4 if size < MAX_MEDIUM + 4 else 10
+        if frame[head : head + 1] != b"4" or frame[:head] != _head_of(size - head):
             raise ValueError("not a frame of ours")
-        packet = cls(payload[1:].decode())
+        packet = cls(frame[head + 1 :].decode())
         packet._frame = frame
         return packet
 

@@ -68,7 +68,10 @@ class FrameReader:
         messages: list[Message] = []
         position = 0
         try:
-            while (after := self._read_frame(data, position, messages)) > position:
+            while (
+                after := self._read_short(data, position, messages)
+                or self._read_frame(data, position, messages)
+            ) > position:
                 position = after
         except Violation as violation:
             self.violation = violation.code
@@ -76,6 +79,16 @@ class FrameReader:
         if position < len(data):
             self._held = bytearray(data[position:])
         return messages
+
+    def _read_short(self, data: bytes, start: int, messages: list[Message]) -> int:
+        """Read the whole, short text at `start` and return where it ends; 0 when there is something else."""
+        if len(data) < start + 6 or data[start] != _WHOLE_TEXT or self._parts is not None:
+            return 0
+        size, body = data[start + 1] ^ _MASKED, start + 6
+        if size > _LONGEST_CONTROL or len(data) < body + size:
+            return 0
+        messages.append(_message(True, _unmask(data[start + 2 : body], data[body : body + size])))
+        return body + size
 
     def _read_frame(self, data: bytes, start: int, messages: list[Message]) -> int:
         """Read the frame at `start` and return where it ends, or `start` when it is not complete."""

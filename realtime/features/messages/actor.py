@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 from common.ids import Id
@@ -73,7 +74,7 @@ class ConversationActor(Actor):
         typist = self._typists.get(user_id)
         if typist is None:
             typist = self._typists[user_id] = _Typist(self._saying(user_id, True))
-        typist.until = asyncio.get_running_loop().time() + self._seconds
+        typist.until = monotonic() + self._seconds
         if self._timer is None:
             self._timer = self.later(self._seconds, TypingRanOut())
         self._fanout.deliver(typist.said)
@@ -84,7 +85,7 @@ class ConversationActor(Actor):
 
     def _end_overdue(self) -> None:
         """One timer for all: whoever typed on meanwhile is looked at again when their time is over."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         for user_id in [one for one, typist in self._typists.items() if typist.until <= now]:
             self._stop_typing(user_id)
         left = min((typist.until for typist in self._typists.values()), default=None)
