@@ -60,7 +60,7 @@ bench: .venv/installed ## measure beside Node and the kernel's limit (ARGS=--qui
 bench-send: .venv/installed ## time one stored and delivered message
 	@exec $(PYTHON) -m loadtests.bench_send $(ARGS)
 
-docs: .venv/installed ## write docs/openapi.json and docs/asyncapi.json
+docs: .venv/installed ## write docs/openapi.json, docs/asyncapi.json and docs/policy.md
 	@exec $(PYTHON) -m realtime docs $(ARGS)
 
 lock: .venv/installed ## resolve pyproject.toml again (ARGS=--upgrade for newer versions)

@@ -16,7 +16,7 @@ from realtime.stopping import first_of, stop_signals
 from realtime.workers import serve_workers
 
 WriteDocs = Callable[[Path], None]
-"""Writes `openapi.json` and `asyncapi.json` into a folder; given by `__main__`."""
+"""Writes `openapi.json`, `asyncapi.json` and `policy.md` into a folder; given by `__main__`."""
 
 NAME = "python -m realtime"
 MOST_WORKERS = 64
@@ -58,7 +58,7 @@ def build_cli(add_rest: app.AddRest, write_docs: WriteDocs) -> typer.Typer:
             app.run(main())
 
     def docs(folder: Folder = Path("docs")) -> None:
-        """Write openapi.json and asyncapi.json."""
+        """Write openapi.json, asyncapi.json and policy.md."""
         write_docs(folder)
 
     cli = typer.Typer(name=NAME, no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)

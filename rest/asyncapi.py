@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel
 
 from realtime.channels import Publication
+from realtime.policy import Verb
 from rest.problems import ERROR_SCHEMAS
 from rest.schemas import Json, Schemas
 
@@ -39,6 +40,8 @@ class Command(Protocol):
     def description(self) -> str: ...
     @property
     def handler(self) -> Callable[..., Any]: ...
+    @property
+    def verb(self) -> Verb | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +150,7 @@ def _operations(protocols: Protocols) -> Json:
             "summary": _first_line(command.description),
             "channel": {"$ref": "#/channels/commands"},
             "messages": [{"$ref": f"#/channels/commands/messages/{command.name}"}],
+            "x-policy": command.verb,
             "reply": {
                 "channel": {"$ref": "#/channels/acks"},
                 "messages": [{"$ref": f"#/channels/acks/messages/{command.name}.ack"}],
@@ -159,6 +163,7 @@ def _operations(protocols: Protocols) -> Json:
             "summary": _first_line(said.__doc__ or ""),
             "channel": {"$ref": f"#/channels/{kind}"},
             "messages": [{"$ref": f"#/channels/{kind}/messages/{said.event}"}],
+            "x-policy": said.verb,
         }
     return operations
 

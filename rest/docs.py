@@ -8,16 +8,19 @@ from common.settings import Settings
 from realtime.bootstrap import describe_commands
 from rest.app import all_routes
 from rest.manuals import Manuals
+from rest.policies import render_policy
 from rest.schemas import Json
 
 
 def write_docs(directory: Path) -> None:
-    """Write `openapi.json` and `asyncapi.json`. Nothing is started, nothing is connected."""
+    """Write `openapi.json`, `asyncapi.json` and `policy.md`. Nothing is started, nothing is connected."""
     settings = Settings()
-    manuals = Manuals(all_routes(), describe_commands(settings), settings.public_url)
+    commands = describe_commands(settings)
+    manuals = Manuals(all_routes(), commands, settings.public_url)
     directory.mkdir(parents=True, exist_ok=True)
     _write(directory / "openapi.json", manuals.openapi())
     _write(directory / "asyncapi.json", manuals.asyncapi())
+    (directory / "policy.md").write_text(render_policy(all_routes(), commands), "utf-8")
 
 
 def _write(path: Path, document: Json) -> None:

@@ -8,31 +8,26 @@ from enum import StrEnum
 from typing import Literal
 
 from realtime.policy.verbs import Verb
+from realtime.policy.words import Word
 
 Privacy = Literal["public", "friends", "private"]
 
 
-class Relation(StrEnum):
-    """What a viewer is to a person. A block outweighs everything, also being an administrator.
+class Relation(Word):
+    """What a viewer is to a person. A block outweighs everything, also being an administrator."""
 
-    An administrator who is a friend, or has asked, may do what either may.
-    """
-
-    SELF = "self"
-    FRIEND = "friend"
-    PENDING = "pending"
-    """One of the two has asked the other."""
-    STRANGER = "stranger"
-    BLOCKING = "blocking"
-    """The viewer has blocked the person; also when both did, for nobody can tell that from this."""
-    BLOCKED_BY = "blocked_by"
-    """The person has blocked the viewer."""
-    ADMIN = "admin"
-    """The viewer is an administrator."""
-    BANNED = "banned"
-    """The person does not take part any more, or for a while."""
-    NOT_APPROVED = "not_approved"
-    """The person does not take part yet, or was turned down."""
+    SELF = "self", "The viewer is this person."
+    FRIEND = "friend", "Both have agreed."
+    PENDING = "pending", "One of the two has asked the other."
+    STRANGER = "stranger", "Nothing is between the two."
+    ADMIN = "admin", "The viewer is an administrator; one who is a friend, too, may do what either may."
+    BLOCKING = (
+        "blocking",
+        "The viewer has blocked the person; also when both did, for nobody can tell that from this.",
+    )
+    BLOCKED_BY = "blocked_by", "The person has blocked the viewer."
+    BANNED = "banned", "The person does not take part for a while, or any more."
+    NOT_APPROVED = "not_approved", "The person does not take part yet, was turned down, or is leaving."
 
 
 class Outcome(StrEnum):
@@ -45,33 +40,19 @@ class Outcome(StrEnum):
     """404, word for word as for somebody who does not exist."""
 
 
-class Grant(StrEnum):
+class Grant(Word):
     """A cell of the table."""
 
-    YES = "yes"
-    PUBLIC = "public"
-    """Only if the person's privacy is `public`."""
-    NOT_PRIVATE = "not_private"
-    """Unless the person's privacy is `private`."""
-    NO = "no"
-    NEVER = "absent"
+    YES = "yes", "Allowed."
+    PUBLIC = "public", "Allowed if what the person has chosen for it is `public`, else refused."
+    NOT_PRIVATE = "unless private", "Allowed unless what the person has chosen for it is `private`."
+    NO = "no", "Refused with 403; with 422 where it makes no sense of oneself."
+    NEVER = "absent", "404, word for word as for somebody who does not exist."
 
 
 _Y, _P, _N, _O, _X = Grant.YES, Grant.PUBLIC, Grant.NOT_PRIVATE, Grant.NO, Grant.NEVER
 
-_PEOPLE = (
-    Relation.SELF,
-    Relation.FRIEND,
-    Relation.PENDING,
-    Relation.STRANGER,
-    Relation.ADMIN,
-    Relation.BLOCKING,
-    Relation.BLOCKED_BY,
-    Relation.BANNED,
-    Relation.NOT_APPROVED,
-)
-
-# In the order of _PEOPLE. Blocked looks like absent; only taking a block back and reporting outlast it.
+# In the order of `Relation`. Blocked looks like absent; only taking a block back and reporting outlast it.
 # What was said to each other before somebody was banned stays readable.
 _ROWS: dict[Verb, tuple[Grant, ...]] = {
     Verb.SEE_PROFILE: (_Y, _Y, _Y, _Y, _Y, _X, _X, _X, _X),
@@ -105,7 +86,7 @@ _ROWS: dict[Verb, tuple[Grant, ...]] = {
 }
 
 TABLE: dict[Verb, dict[Relation, Grant]] = {
-    verb: dict(zip(_PEOPLE, grants, strict=True)) for verb, grants in _ROWS.items()
+    verb: dict(zip(Relation, grants, strict=True)) for verb, grants in _ROWS.items()
 }
 
 WALLED: frozenset[Verb] = frozenset(

@@ -1,19 +1,10 @@
 """The verbs: everything that somebody may, or may not, see of a person or do to one."""
 
-from enum import StrEnum
-from typing import Self
+from realtime.policy.words import Word
 
 
-class Verb(StrEnum):
+class Verb(Word):
     """What is asked for. Every route, every event and every publication names the one it needs."""
-
-    about: str
-
-    def __new__(cls, value: str, about: str) -> Self:
-        made = str.__new__(cls, value)
-        made._value_ = value
-        made.about = about
-        return made
 
     # -- about no person in particular
     OPEN = "open", "Anybody, without a token."
@@ -22,7 +13,10 @@ class Verb(StrEnum):
     ADMINISTER = "administer", "Administrators, as the database has it now."
     MODERATE = "moderate", "Moderators and administrators, as the database has it now."
     READ_CONVERSATION = "read_conversation", "Members, as long as no block closes a direct conversation."
-    MANAGE_CONVERSATION = "manage_conversation", "Owner and admins of a group; leaving is for every member."
+    MANAGE_CONVERSATION = (
+        "manage_conversation",
+        "Owner and admins of a group; muting it for oneself and leaving are for every member.",
+    )
 
     # -- about a person
     SEE_PROFILE = "see_profile", "That there is such a person: name, handle, avatar."
@@ -31,7 +25,7 @@ class Verb(StrEnum):
     SEE_FRIENDS = "see_friends", "Their list of friends."
     SEE_PRESENCE = "see_presence", "Whether they are online, and hearing of it."
     SEE_LAST_SEEN = "see_last_seen", "When they were last there."
-    BEFRIEND = "befriend", "Asking, accepting, rejecting, taking back, parting; friends in common."
+    BEFRIEND = "befriend", "Asking, accepting, rejecting, taking back, parting."
     BLOCK = "block", "Having nothing to do with them any more; saying it again is fine."
     UNBLOCK = "unblock", "Taking one's block back."
     REPORT = "report", "Telling moderators of them or of what they said."

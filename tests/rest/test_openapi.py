@@ -163,6 +163,6 @@ def test_the_documents_are_written_without_starting_anything(
 
     write_docs(tmp_path / "docs")
 
-    written = {path.name: json.loads(path.read_text("utf-8")) for path in (tmp_path / "docs").iterdir()}
-    assert set(written) == {"openapi.json", "asyncapi.json"}
-    assert written["openapi.json"] == document
+    written = {path.name: path.read_text("utf-8") for path in (tmp_path / "docs").iterdir()}
+    assert set(written) == {"openapi.json", "asyncapi.json", "policy.md"}
+    assert json.loads(written["openapi.json"]) == document
