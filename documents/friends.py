@@ -1,17 +1,20 @@
 """Friendships, one document for each two people, and blocks, one for each direction."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, Literal
 
 from beanie import Document
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
 from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, derived_id
 from documents.accounts import Caller, User
+from documents.circles import Circle, Untold, transaction
 from documents.rows import Raw, rows
 
 State = Literal["pending", "accepted"]
@@ -19,6 +22,22 @@ Mark = tuple[datetime, Id]
 """Where a list goes on: the time and the id of the last row shown."""
 
 _ATTEMPTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How many friends somebody may have, and how many requests of theirs may wait for an answer."""
+
+    friends: int
+    requests: int
+
+
+class NoRoom(Exception):
+    """There are as many as there may be."""
+
+    def __init__(self, what: Literal["friends", "requests"]) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 class Friendship(Document):
@@ -54,34 +73,70 @@ class Friendship(Document):
         return self.pair[1] if self.pair[0] == user else self.pair[0]
 
     @classmethod
-    async def ask(cls, asker: Id, other: Id) -> "Friendship":
-        """Ask, or become friends when the other has asked; one atomic update, so two that cross are one."""
-        update = [{"$set": _asked(asker, other, now())}]
-        for _ in range(_ATTEMPTS):
-            try:
-                found = await rows(cls).find_one_and_update(
-                    {"_id": cls.id_of(asker, other)},
-                    update,
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-            except DuplicateKeyError:  # both tried to be the first; the next attempt finds the winner's
-                continue
-            return cls.model_validate(found)
-        raise TimeoutError
+    async def ask(cls, asker: Id, other: Id, room: Room) -> "tuple[Friendship, bool]":
+        """Ask, or become friends when the other has asked; two that cross are one. Raises `NoRoom`.
+
+        What they have then, and whether that is new.
+        """
+
+        async def work(session: AsyncClientSession) -> tuple[Friendship, bool]:
+            before = await cls._find({"_id": cls.id_of(asker, other)}, session)
+            if before is not None and (before.state == "accepted" or before.asked_by == asker):
+                return before, False
+            if before is not None:
+                return await cls._befriend(before, room, session), True
+            await Circle.take_turn([asker], session)
+            await cls._require_room([asker], room.friends - 1, session)
+            waiting = {"pair": asker, "state": "pending", "asked_by": asker}
+            if (
+                await rows(cls).count_documents(waiting, limit=room.requests, session=session)
+                >= room.requests
+            ):
+                raise NoRoom("requests")
+            at, pair = now(), sorted((asker, other))
+            edge_id = cls.id_of(asker, other)
+            edge = cls(id=edge_id, pair=pair, state="pending", asked_by=asker, asked_at=at, changed_at=at)
+            await rows(cls).insert_one(edge.model_dump(by_alias=True), session=session)
+            await Untold.add(edge_id, pair, session)
+            return edge, True
+
+        return await transaction(work)
 
     @classmethod
-    async def accept(cls, user: Id, asked_by: Id) -> "Friendship | None":
-        """Say yes to a request; the friendship as it then is, also when it was one before."""
-        friendships = rows(cls)
-        pair = {"_id": cls.id_of(user, asked_by)}
-        found = await friendships.find_one_and_update(
-            {**pair, "state": "pending", "asked_by": asked_by},
-            {"$set": {"state": "accepted", "changed_at": now()}},
-            return_document=ReturnDocument.AFTER,
-        )
-        if found is None:
-            found = await friendships.find_one({**pair, "state": "accepted"})
+    async def accept(cls, user: Id, asked_by: Id, room: Room) -> "tuple[Friendship, bool] | None":
+        """Say yes to a request; what they have then, and whether that is new. Raises `NoRoom`."""
+
+        async def work(session: AsyncClientSession) -> tuple[Friendship, bool] | None:
+            before = await cls._find({"_id": cls.id_of(user, asked_by)}, session)
+            if before is None or before.state == "accepted":
+                return (before, False) if before is not None else None
+            if before.asked_by != asked_by:
+                return None
+            return await cls._befriend(before, room, session), True
+
+        return await transaction(work)
+
+    @classmethod
+    async def _befriend(cls, before: "Friendship", room: Room, session: AsyncClientSession) -> "Friendship":
+        """Make friends of two people, if either may have one more."""
+        await Circle.take_turn(before.pair, session)
+        await cls._require_room(before.pair, room.friends - 1, session)
+        after = before.model_copy(update={"state": "accepted", "changed_at": now()})
+        change = {"state": after.state, "changed_at": after.changed_at}
+        await rows(cls).update_one({"_id": before.id}, {"$set": change}, session=session)
+        await Untold.add(before.id, before.pair, session)
+        return after
+
+    @classmethod
+    async def _require_room(cls, people: Iterable[Id], most: int, session: AsyncClientSession) -> None:
+        for person in people:
+            friends = {"pair": person, "state": "accepted"}
+            if await rows(cls).count_documents(friends, limit=most + 1, session=session) > most:
+                raise NoRoom("friends")
+
+    @classmethod
+    async def _find(cls, where: Raw, session: AsyncClientSession) -> "Friendship | None":
+        found = await rows(cls).find_one(where, session=session)
         return cls.model_validate(found) if found else None
 
     @classmethod
@@ -94,8 +149,15 @@ class Friendship(Document):
             where["state"] = state
         if asked_by is not None:
             where["asked_by"] = asked_by
-        found = await rows(cls).find_one_and_delete(where)
-        return cls.model_validate(found) if found else None
+
+        async def work(session: AsyncClientSession) -> Friendship | None:
+            found = await rows(cls).find_one_and_delete(where, session=session)
+            if found is None:
+                return None
+            await Untold.add(found["_id"], found["pair"], session)
+            return cls.model_validate(found)
+
+        return await transaction(work)
 
     @classmethod
     async def between(cls, one: Id, other: Id) -> "Friendship | None":
@@ -257,18 +319,6 @@ class Block(Document):
         return await cls.find({"$and": where}).sort("-at", "-_id").skip(skip).limit(limit).to_list()
 
 
-def _asked(asker: Id, other: Id, moment: datetime) -> Raw:
-    """What a request makes of the document: new, accepted because the other had asked, or as it was."""
-    theirs = {"$and": [{"$eq": ["$state", "pending"]}, {"$eq": ["$asked_by", {"$literal": other}]}]}
-    return {
-        "pair": {"$literal": sorted((asker, other))},
-        "state": {"$cond": [theirs, "accepted", {"$ifNull": ["$state", "pending"]}]},
-        "asked_by": {"$ifNull": ["$asked_by", {"$literal": asker}]},
-        "asked_at": {"$ifNull": ["$asked_at", moment]},
-        "changed_at": {"$cond": [theirs, moment, {"$ifNull": ["$changed_at", moment]}]},
-    }
-
-
 def _latest_friendships(name: str, at: datetime, each: int) -> Raw:
     """A step that looks up the latest friendships of each person."""
     pipeline: list[Raw] = [
@@ -288,4 +338,4 @@ def _behind(time: str, mark: Mark | None) -> Sequence[Raw]:
     return ({"$or": [{time: {"$lt": moment}}, {time: moment, "_id": {"$lt": last}}]},)
 
 
-DOCUMENTS: list[type[Document]] = [Friendship, Block]
+DOCUMENTS: list[type[Document]] = [Friendship, Block, Circle, Untold]

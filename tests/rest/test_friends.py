@@ -13,6 +13,7 @@ from tests.clients import Http, Json, Person, Reply, eventually
 from tests.conftest import Node, SignUp
 
 ASKED, ACCEPTED, REMOVED, BLOCKED = "friend_request", "friend_accepted", "friend_removed", "block_changed"
+NOTIFIED = "notification", "notification_removed"
 
 
 async def do(person: Person, verb: str, other: str, **fields: Json) -> Reply:
@@ -59,9 +60,9 @@ async def test_l25_a_request_reaches_the_other_and_is_accepted(ann: Person, bob:
     assert await state(bob, "accept", ann) == "friends"
     told = await anns.wait_for(ACCEPTED), await bobs.wait_for(ACCEPTED)
 
-    assert (asked["fromId"], asked["toId"], asked["pos"]) == (ann.id, bob.id, 1)
+    assert (asked["fromId"], asked["toId"]) == (ann.id, bob.id)
     assert [said["userId"] for said in told] == [bob.id, ann.id]
-    assert [said["pos"] for said in told] == [2, 2]
+    assert all(said["pos"] > asked["pos"] for said in told)
     assert await friends_of(ann) == [bob.id]
     assert await friends_of(bob) == [ann.id]
     assert await requests(bob, "incoming") == await requests(ann, "outgoing") == []
@@ -74,7 +75,7 @@ async def test_l25_asking_again_changes_nothing(ann: Person, bob: Person) -> Non
 
     assert set(states) == {"request_sent"}
     assert await bobs.wait_for(ASKED)
-    assert await bobs.hears_nothing_but(ASKED)
+    assert await bobs.hears_nothing_but(ASKED, *NOTIFIED)
     assert len(bobs.all(ASKED)) == 1
     assert await friends_of(ann) == await friends_of(bob) == []
 
@@ -92,7 +93,7 @@ async def test_l25_two_crossing_requests_become_one_friendship(ann: Person, bob:
     assert await friends_of(bob) == [ann.id]
     for device in (anns, bobs):
         await device.wait_for(ACCEPTED)
-        assert await device.hears_nothing_but(ASKED, ACCEPTED, "user_online")
+        assert await device.hears_nothing_but(ASKED, ACCEPTED, "user_online", *NOTIFIED)
         assert len(device.all(ACCEPTED)) == len(device.all(ASKED)) == 1
 
 
@@ -106,7 +107,7 @@ async def test_l25_a_hundred_concurrent_accepts_make_one_friendship(ann: Person,
     assert await friends_of(ann) == [bob.id]
     for device in (anns, bobs):
         await device.wait_for(ACCEPTED)
-        assert await device.hears_nothing_but(ASKED, ACCEPTED, "user_online")
+        assert await device.hears_nothing_but(ASKED, ACCEPTED, "user_online", *NOTIFIED)
         assert len(device.all(ACCEPTED)) == 1
 
 
@@ -194,8 +195,9 @@ async def test_what_happened_meanwhile_is_in_the_log(ann: Person, bob: Person) -
     device = await bob.device()
     entries = (await device.call("sync", {"updates": 0}))["updates"]["entries"]
 
-    assert [entry["event"] for entry in entries] == [ASKED, ACCEPTED, REMOVED]
-    assert [entry["pos"] for entry in entries] == [1, 2, 3]
+    of_friends = [entry["event"] for entry in entries if entry["event"] not in NOTIFIED]
+    assert of_friends == [ASKED, ACCEPTED, REMOVED]
+    assert [entry["pos"] for entry in entries] == [*range(1, len(entries) + 1)]
 
 
 async def test_requests_are_bounded(
@@ -336,7 +338,7 @@ async def test_l27_a_block_ends_friendship_and_requests_and_tells_only_that(
 
     for device in (bobs, cyds):
         assert (await device.wait_for(REMOVED))["userId"] == ann.id
-        assert await device.hears_nothing_but(REMOVED, "user_online")
+        assert await device.hears_nothing_but(REMOVED, "user_online", *NOTIFIED)
     assert [said["blocked"] for said in anns.all(BLOCKED)] == [True, True]
     assert await friends_of(ann) == await requests(ann, "incoming") == await requests(cyd, "outgoing") == []
     blocked = await ann.http.get("/api/friends/blocked")

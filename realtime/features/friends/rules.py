@@ -1,6 +1,10 @@
 """How many friends, requests and blocks there may be, and what is said when there are more."""
 
+from collections.abc import Generator
+from contextlib import contextmanager
+
 from common.errors import Conflict
+from documents.friends import NoRoom, Room
 from realtime.policy import Refused
 
 MAX_FRIENDS = 5000
@@ -24,12 +28,18 @@ class TooManyBlocked(Conflict):
     code, text = "too_many_blocked", f"At most {MAX_BLOCKED} people can be blocked."
 
 
-def require_room(friends: int, waiting: int = 0) -> None:
-    """Refuse one friend or one request too many."""
-    if friends >= MAX_FRIENDS:
-        raise TooManyFriends
-    if waiting >= MAX_REQUESTS:
-        raise TooManyFriendRequests
+def room() -> Room:
+    """What a person's friends and requests have to fit into."""
+    return Room(MAX_FRIENDS, MAX_REQUESTS)
+
+
+@contextmanager
+def saying_what_is_too_much() -> Generator[None]:
+    """Raise what people are told when there is no room."""
+    try:
+        yield
+    except NoRoom as error:
+        raise (TooManyFriends if error.what == "friends" else TooManyFriendRequests) from None
 
 
 def require_room_for_block(blocked: int) -> None:

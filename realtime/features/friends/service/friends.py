@@ -11,6 +11,7 @@ from realtime.features.friends import rules
 from realtime.features.friends.schemas import (
     BlockedOut,
     Direction,
+    Earnings,
     FriendOut,
     MutualOut,
     People,
@@ -24,7 +25,9 @@ from realtime.features.friends.schemas import (
     Window,
 )
 from realtime.features.friends.service.news import FriendNews
+from realtime.features.friends.service.teller import Teller
 from realtime.features.notifications.schemas import Notifier
+from realtime.order import Turns
 from realtime.policy import Outcome, PersonAbsent, Policy, Verb
 
 LISTED_MUTUAL = 100
@@ -46,9 +49,13 @@ class NotYourself(Forbidden):
 class FriendService:
     """Friendships, requests and blocks. Who is blocked, either way, is to the other as if absent."""
 
-    def __init__(self, people: People, updates: Updates, policy: Policy, notifier: Notifier) -> None:
+    def __init__(
+        self, people: People, updates: Updates, policy: Policy, notifier: Notifier, earnings: Earnings
+    ) -> None:
         self._people, self._policy = people, policy
         self._news = FriendNews(people, updates, notifier)
+        self._turns = Turns()
+        self.teller = Teller(self._news, earnings)
 
     # -- what the other features ask
 
@@ -60,9 +67,10 @@ class FriendService:
         return "self" if viewer == user_id else _state_for(viewer, await Friendship.between(viewer, user_id))
 
     async def mutual_ids(self, viewer: Id, user_id: Id) -> set[Id]:
-        """Friends that both have."""
+        """Friends that both have, as far as `viewer` may know of them."""
         theirs, mine = await asyncio.gather(self.friend_ids(user_id), self.friend_ids(viewer))
-        return theirs & mine
+        both = theirs & mine
+        return await self._policy.among(viewer, Verb.SEE_PROFILE, both) if both else both
 
     async def mutual_count(self, viewer: Id, user_id: Id) -> int:
         return len(await self.mutual_ids(viewer, user_id))
@@ -72,41 +80,46 @@ class FriendService:
     async def request(self, user_id: Id, other_id: Id) -> RelationOut:
         """Ask someone to be friends; when they have asked already, this makes friends."""
         await self._require(user_id, Verb.BEFRIEND, other_id)
-        await self._require_room(user_id)
-        edge = await Friendship.ask(user_id, other_id)
-        if not await self._policy.can(user_id, Verb.BEFRIEND, other_id):  # a block came in between
-            await Friendship.end(user_id, other_id)
+        async with self._turns.of(user_id):
+            with rules.saying_what_is_too_much():
+                edge, is_new = await Friendship.ask(user_id, other_id, rules.room())
+        if is_new and not await self._policy.can(user_id, Verb.BEFRIEND, other_id):
+            await Friendship.end(user_id, other_id)  # a block came between the check and the write
+            await self.teller.tell(user_id, other_id)
             raise PersonAbsent
-        await self._news.changed(edge)
+        if is_new:
+            await self.teller.tell(user_id, other_id)
         return RelationOut(user_id=other_id, state=_state_for(user_id, edge))
 
     async def accept(self, user_id: Id, asked_by: Id) -> RelationOut:
         """Say yes to a request; saying it again changes nothing."""
         await self._require(user_id, Verb.BEFRIEND, asked_by)
-        rules.require_room(await Friendship.count_of(user_id, _ACCEPTED))
-        edge = await Friendship.accept(user_id, asked_by)
-        if edge is None:
+        async with self._turns.of(user_id):
+            with rules.saying_what_is_too_much():
+                found = await Friendship.accept(user_id, asked_by, rules.room())
+        if found is None:
             raise RequestNotFound
-        await self._news.changed(edge)
+        if found[1]:
+            await self.teller.tell(user_id, asked_by)
         return RelationOut(user_id=asked_by, state="friends")
 
     async def reject(self, user_id: Id, asked_by: Id) -> RelationOut:
         """Say no to a request."""
         await self._require(user_id, Verb.BEFRIEND, asked_by)
         edge = await Friendship.end(user_id, asked_by, state="pending", asked_by=asked_by)
-        return await self._part(edge, asked_by, RequestNotFound)
+        return await self._part(user_id, asked_by, edge, RequestNotFound)
 
     async def cancel(self, user_id: Id, asked: Id) -> RelationOut:
         """Take one's own request back."""
         await self._require(user_id, Verb.BEFRIEND, asked)
         edge = await Friendship.end(user_id, asked, state="pending", asked_by=user_id)
-        return await self._part(edge, asked, RequestNotFound)
+        return await self._part(user_id, asked, edge, RequestNotFound)
 
     async def remove(self, user_id: Id, friend_id: Id) -> RelationOut:
         """End a friendship."""
         await self._require(user_id, Verb.BEFRIEND, friend_id)
         edge = await Friendship.end(user_id, friend_id, state="accepted")
-        return await self._part(edge, friend_id, NotFriends)
+        return await self._part(user_id, friend_id, edge, NotFriends)
 
     async def request_by_name(self, user_id: Id, asker: str, asked: str) -> RelationOut:
         """The same by usernames; the caller is who asks."""
@@ -118,10 +131,12 @@ class FriendService:
         await self._require_self(user_id, asked)
         return await self.accept(user_id, (await self._named(asker)).id)
 
-    async def _part(self, edge: Friendship | None, other: Id, missing: type[NotFound]) -> RelationOut:
-        if edge is None:
+    async def _part(
+        self, user_id: Id, other: Id, ended: Friendship | None, missing: type[NotFound]
+    ) -> RelationOut:
+        if ended is None:
             raise missing
-        await self._news.ended(edge)
+        await self.teller.tell(user_id, other)
         return RelationOut(user_id=other, state="none")
 
     # -- blocks
@@ -134,9 +149,8 @@ class FriendService:
             block = await Block.place(user_id, other_id)
         finally:
             self._policy.forget(user_id, other_id)
-        edge = await Friendship.end(user_id, other_id)
-        if edge is not None:
-            await self._news.ended(edge)
+        if await Friendship.end(user_id, other_id) is not None:
+            await self.teller.tell(user_id, other_id)
         await self._news.blocked(block)
         return RelationOut(user_id=other_id, state="none")
 
@@ -230,12 +244,6 @@ class FriendService:
         person = await self._people.by_username(username)
         if person is None or person.id != user_id:
             raise NotYourself
-
-    async def _require_room(self, user_id: Id) -> None:
-        rules.require_room(
-            await Friendship.count_of(user_id, _ACCEPTED),
-            await Friendship.count_of(user_id, {"state": "pending", "asked_by": user_id}),
-        )
 
     async def _require_visible_friends(self, viewer: Id, user_id: Id) -> None:
         found = await self._policy.outcome(viewer, Verb.SEE_FRIENDS, user_id)

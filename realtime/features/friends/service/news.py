@@ -1,10 +1,10 @@
 """Telling two people what has become of them, by their logs and notifications: once, and to nobody else."""
 
 import asyncio
-from datetime import datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime
 
-from common.clock import now
-from common.ids import Id
+from common.ids import Id, new_id
 from documents.friends import Block, Friendship
 from realtime.features.friends.schemas import (
     BlockChanged,
@@ -16,9 +16,6 @@ from realtime.features.friends.schemas import (
 )
 from realtime.features.notifications.schemas import Note, Notifier
 
-RETRY = timedelta(minutes=10)
-"""How long repeating a command says its news again, in case the first attempt could not."""
-
 
 class FriendNews:
     """Logs what happens between people. A key makes sure that repeating a command tells nobody twice."""
@@ -26,22 +23,39 @@ class FriendNews:
     def __init__(self, people: People, updates: Updates, notifier: Notifier) -> None:
         self._people, self._updates, self._notifier = people, updates, notifier
 
-    async def changed(self, edge: Friendship) -> None:
-        """One has asked, or both are friends now."""
-        if now() - edge.changed_at > RETRY:
-            return
-        if edge.state == "pending":
-            asked = FriendRequest(
-                from_id=edge.asked_by, to_id=edge.other(edge.asked_by), created_at=edge.asked_at
-            )
-            await self._updates.append(edge.pair, asked, key=f"asked:{edge.id}:{_millis(edge.asked_at)}")
-            await self._notify_asked(edge)
-            return
-        key = f"friends:{edge.id}:{_millis(edge.changed_at)}"
+    async def say(self, pair: Sequence[Id], edge: Friendship | None, change: Id | None) -> None:
+        """What two people are now. `change` is what it comes of; without one it is said, whoever said it."""
+        if edge is None:
+            await self._ended(pair, change or new_id())
+        elif edge.state == "pending":
+            await self._asked(edge, "" if change else new_id())
+        else:
+            await self._accepted(edge, "" if change else new_id())
+
+    async def _asked(self, edge: Friendship, again: str) -> None:
+        asked = FriendRequest(
+            from_id=edge.asked_by, to_id=edge.other(edge.asked_by), created_at=edge.asked_at
+        )
+        await self._updates.append(edge.pair, asked, key=f"asked:{edge.id}:{_millis(edge.asked_at)}{again}")
+        await self._notify_asked(edge)
+
+    async def _accepted(self, edge: Friendship, again: str) -> None:
+        key = f"friends:{edge.id}:{_millis(edge.changed_at)}{again}"
         for user in edge.pair:
             accepted = FriendAccepted(user_id=edge.other(user), since=edge.changed_at)
             await self._updates.append([user], accepted, key=key)
         await self._notify_accepted(edge)
+
+    async def _ended(self, pair: Sequence[Id], change: Id) -> None:
+        """The friendship or the request is no more; why is nobody's business."""
+        sides = ((pair[0], pair[1]), (pair[1], pair[0]))
+        told = [
+            self._updates.append([user], FriendRemoved(user_id=other), key=f"ended:{change}")
+            for user, other in sides
+        ]
+        await asyncio.gather(*told)
+        await self._notifier.withdraw_many("friend_request", sides)
+        await self._notifier.withdraw_many("friend_accepted", sides)
 
     async def _notify_asked(self, edge: Friendship) -> None:
         """Who was asked is told who asks, unless that was taken back or answered meanwhile."""
@@ -79,14 +93,6 @@ class FriendNews:
         stands = await Friendship.between(*edge.pair)
         if stands is None or stands.state != "accepted":
             await self._notifier.withdraw(edge.asked_by, "friend_accepted", friend.id)
-
-    async def ended(self, edge: Friendship) -> None:
-        """The friendship or the request is no more; why is nobody's business."""
-        told = [self._updates.append([user], FriendRemoved(user_id=edge.other(user))) for user in edge.pair]
-        await asyncio.gather(*told)
-        pairs = [(user, edge.other(user)) for user in edge.pair]
-        await self._notifier.withdraw_many("friend_request", pairs)
-        await self._notifier.withdraw_many("friend_accepted", pairs)
 
     async def blocked(self, block: Block) -> None:
         """For the blocker's own devices; what either has done is no news to the other any more."""

@@ -1,0 +1,91 @@
+"""Telling two people what has become of them: at last what is, whatever raced, and whoever died meanwhile."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from common.clock import now
+from common.errors import as_app_error
+from common.ids import Id
+from documents.friends import Friendship, Untold
+from realtime.features.friends.schemas import Earnings
+from realtime.features.friends.service.news import FriendNews
+from realtime.order import Turns
+
+log = structlog.get_logger(__name__)
+
+LATE = timedelta(seconds=5)
+"""Who was to tell of something, and has not by then, is not going to."""
+SWEEP = 5.0
+AT_ONCE = 100
+_TRIES = 5
+
+
+class Teller:
+    """Each change is stored with a note that it is untold. Who makes it tells it; a sweep tells the rest."""
+
+    def __init__(self, news: FriendNews, earnings: Earnings) -> None:
+        self._news, self._earnings = news, earnings
+        self._turns, self._present = Turns(), Counter[Id]()
+        self._sweeper: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look for what nobody has told."""
+        self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
+
+    async def stop(self) -> None:
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.wait([self._sweeper])
+
+    async def tell(self, one: Id, other: Id) -> None:
+        """Say it now; should that fail, it has happened all the same, and is said in a while."""
+        edge_id = Friendship.id_of(one, other)
+        self._present[edge_id] += 1
+        try:
+            async with self._turns.of(edge_id):
+                await self._tell(edge_id, sorted((one, other)))
+        except Exception as error:
+            if not as_app_error(error).retryable:
+                raise
+            log.warning("friend_news_wait", error=type(error).__name__)
+        finally:
+            self._present[edge_id] -= 1
+            if not self._present[edge_id]:
+                del self._present[edge_id]
+
+    async def _tell(self, edge_id: Id, pair: Sequence[Id]) -> None:
+        """Say what is. Should it have changed by then, ours may stand behind newer news: say it once more."""
+        one, other = pair
+        for attempt in range(_TRIES):
+            untold = await Untold.of(edge_id)
+            if untold is None and attempt == 0:
+                return
+            edge = await Friendship.between(one, other)
+            await self._news.say(pair, edge, untold.change if untold is not None and not attempt else None)
+            if edge is not None and edge.state == "accepted":
+                for user in pair:
+                    self._earnings.note(user, "friend", edge_id)
+            if await Friendship.between(one, other) == edge:
+                if untold is not None:
+                    await untold.told()
+                return
+            if self._present[edge_id] > 1 and await Untold.of(edge_id) is not None:
+                return  # whoever comes next on this node says it
+
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            try:
+                await self.tell_late()
+            except Exception as error:
+                log.warning("friend_news_not_swept", error=type(error).__name__)
+
+    async def tell_late(self) -> None:
+        """Tell what somebody failed to tell."""
+        for untold in await Untold.late(now() - LATE, AT_ONCE):
+            log.info("friend_news_swept", pair=untold.pair)
+            await self.tell(*untold.pair)
