@@ -82,10 +82,14 @@ class Lately:
 
     async def between(self, one: Id, other: Id) -> Between:
         """As it is, or lately was."""
+        return self.known(one, other) or await self._look(_pair(one, other))
+
+    def known(self, one: Id, other: Id) -> Between | None:
+        """As it lately was, if that is known."""
         pair, moment = _pair(one, other), monotonic()
         known = self._known.get(pair)
         if known is None or known[0] <= moment:
-            return await self._look(pair)
+            return None
         if known[1] <= moment:
             self._renewals.begin(pair, partial(self._look, pair))
         return known[2]

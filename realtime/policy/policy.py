@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from common.errors import Forbidden, NotFound
 from common.ids import Id
-from realtime.policy.facts import Bonds, Lately, Standing, Standings
+from realtime.policy.facts import Between, Bonds, Lately, Standing, Standings
 from realtime.policy.table import WALLED, Outcome, Privacy, Relation, decide
 from realtime.policy.verbs import Verb
 
@@ -108,12 +108,12 @@ class Policy:
 
     async def can_lately(self, viewer: Id, verb: Verb, user_id: Id) -> bool:
         """The same as `can`, as it was at most 1.5 s ago; for verbs that depend on nothing but blocks."""
-        if verb not in WALLED:
-            raise TypeError(f"{verb} depends on more than blocks")
-        between = await self._lately.between(viewer, user_id)
-        me, person = between.standings.get(viewer), between.standings.get(user_id)
-        bond = Relation.SELF if viewer == user_id else between.bond_of(viewer, user_id)
-        return _outcome(verb, me, person, bond) is Outcome.ALLOWED
+        return _allows(await self._lately.between(viewer, user_id), viewer, verb, user_id)
+
+    def known_lately(self, viewer: Id, verb: Verb, user_id: Id) -> bool | None:
+        """The same without waiting; None when it is not in memory."""
+        between = self._lately.known(viewer, user_id)
+        return None if between is None else _allows(between, viewer, verb, user_id)
 
     def forget(self, one: Id, other: Id) -> None:
         """What stands between two people has changed here: it holds on this node at once."""
@@ -134,6 +134,14 @@ class View:
 
 
 _DECISIVE = frozenset({Relation.SELF, Relation.BLOCKING, Relation.BLOCKED_BY})
+
+
+def _allows(between: Between, viewer: Id, verb: Verb, user_id: Id) -> bool:
+    if verb not in WALLED:
+        raise TypeError(f"{verb} depends on more than blocks")
+    me, person = between.standings.get(viewer), between.standings.get(user_id)
+    bond = Relation.SELF if viewer == user_id else between.bond_of(viewer, user_id)
+    return _outcome(verb, me, person, bond) is Outcome.ALLOWED
 
 
 def _outcome(verb: Verb, me: Standing | None, person: Standing | None, bond: Relation | None) -> Outcome:

@@ -105,6 +105,15 @@ class ConversationService:
             raise ConversationNotFound
         return place
 
+    def known(self, user_id: Id, conversation_id: Id, verb: Verb) -> Place | None:
+        """The same without waiting, if it is in memory; None says that only `place` can tell."""
+        place = self._known_place(user_id, conversation_id)
+        if place is None or (place.is_closed and verb is not Verb.SEE_CHAT):
+            return None
+        if place.other is not None and not self._policy.known_lately(user_id, verb, place.other):
+            return None
+        return place
+
     def _known_place(self, user_id: Id, conversation_id: Id) -> Place | None:
         key, moment = (user_id, conversation_id), monotonic()
         until, due, place = self._places.get(key, (0.0, 0.0, None))

@@ -16,7 +16,7 @@ from realtime.features.conversations.schemas import (
 from realtime.features.messages.actor import Send, SetTyping
 from realtime.features.messages.schemas import DeleteIn, EditIn, MessageIn, MessageOut, ReactIn, ReadIn
 from realtime.features.messages.service import MessageService
-from realtime.gateway.commands import command
+from realtime.gateway.commands import Soon, command
 from realtime.gateway.session import Session
 from realtime.policy import Verb
 
@@ -53,16 +53,28 @@ class MessageCommands:
         return await self._actors.ask("conversation", key, Send(session.user_id, body))
 
     @command("typing", Verb.MESSAGE)
-    async def typing(self, session: Session, body: TypingIn) -> LeaveOut:
+    def typing(self, session: Session, body: TypingIn) -> Soon[LeaveOut]:
         """Say that one is typing, or not any more."""
-        place = await self._place(session, body.to, body.conversation_id, Verb.MESSAGE)
+        key = self._key(session, body.to, body.conversation_id, "to")
+        place = self._conversations.known(session.user_id, key, Verb.MESSAGE)
+        return self._look_and_type(session, body) if place is None else self._type(session, body, place)
+
+    async def _look_and_type(self, session: Session, body: TypingIn) -> LeaveOut:
+        return self._type(
+            session, body, await self._place(session, body.to, body.conversation_id, Verb.MESSAGE)
+        )
+
+    def _type(self, session: Session, body: TypingIn, place: Place) -> LeaveOut:
+        conversation_id = place.conversation_id
         if body.is_typing:
-            self._typing.setdefault(session.id, set()).add(place.conversation_id)
-            message = SetTyping(session.user_id, True)
-            self._actors.tell("conversation", place.conversation_id, message)
+            types_in = self._typing.get(session.id)
+            if types_in is None:
+                types_in = self._typing[session.id] = set()
+            types_in.add(conversation_id)
+            self._actors.tell("conversation", conversation_id, SetTyping(session.user_id, True))
         else:
-            self._stop_typing(session, place.conversation_id)
-        return LeaveOut(conversation_id=place.conversation_id)
+            self._stop_typing(session, conversation_id)
+        return LeaveOut(conversation_id=conversation_id)
 
     @command("mark_read", Verb.READ_CONVERSATION)
     async def mark_read(self, session: Session, body: ReadIn) -> ReadOut:
@@ -107,9 +119,13 @@ class MessageCommands:
     async def _place(
         self, session: Session, person: Id | None, conversation_id: Id | None, verb: Verb
     ) -> Place:
-        field = "to" if verb is Verb.MESSAGE else "friendId"
-        if (person is None) == (conversation_id is None):
-            raise Invalid.field(field, f"give either {field} or conversationId")
+        key = self._key(session, person, conversation_id, "to" if verb is Verb.MESSAGE else "friendId")
         if person is not None:
             return await self._conversations.direct(session.user_id, person)
-        return await self._conversations.place(session.user_id, conversation_id or "", verb)
+        return await self._conversations.place(session.user_id, key, verb)
+
+    def _key(self, session: Session, person: Id | None, conversation_id: Id | None, field: str) -> Id:
+        """The conversation that is meant, whether there is one or not."""
+        if (person is None) == (conversation_id is None):
+            raise Invalid.field(field, f"give either {field} or conversationId")
+        return conversation_id or self._conversations.direct_id(session.user_id, person or "")
