@@ -209,7 +209,9 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         friends=friends,
         presence=(presence := PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace)),
         profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings)),
-        personal=PersonalService(settings, Surroundings(accounts, groups, conversations, updates)),
+        personal=PersonalService(
+            settings, Surroundings(accounts, groups, conversations, notifications, updates)
+        ),
         push=push,
         notifications=notifications,
         missed=MissedMessages(notifications, receipts, people, store, presence.is_connected),

@@ -2,13 +2,13 @@
 
 from beanie import Document
 
-from documents.personal.bonds import Bond, bonds_of
+from documents.personal.bonds import Bond, bonds_of, told_of
 from documents.personal.chats import groups_of, unblocked_directs_of
 from documents.personal.deletions import Deletion
 from documents.personal.exports import PART, Export, ExportPart
 from documents.personal.holdings import Copy, Holding, Person
 from documents.personal.registry import HOLDINGS
-from documents.personal.traces import empty_entries, oldest_of
+from documents.personal.traces import remove_traces
 
 DOCUMENTS: list[type[Document]] = [Deletion, Export, ExportPart]
 
@@ -24,8 +24,8 @@ __all__ = [
     "Holding",
     "Person",
     "bonds_of",
-    "empty_entries",
     "groups_of",
-    "oldest_of",
+    "remove_traces",
+    "told_of",
     "unblocked_directs_of",
 ]

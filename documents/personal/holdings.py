@@ -61,6 +61,21 @@ class Replace(End):
 
 
 @dataclass(frozen=True, slots=True)
+class ReplaceWith(End):
+    """The same, and at once in another field of the document that may hold the same person."""
+
+    other: str
+
+    async def erase(self, kind: type[Document], path: str, person: Person) -> None:
+        is_person = {"$eq": [f"${self.other}", {"$literal": person.id}]}
+        both = {
+            path: person.pseudonym,
+            self.other: {"$cond": [is_person, person.pseudonym, f"${self.other}"]},
+        }
+        await change_where(kind, {path: person.id}, [{"$set": both}])
+
+
+@dataclass(frozen=True, slots=True)
 class DeletePrefixed(End):
     """Documents go whose field begins with the id behind one of these words."""
 

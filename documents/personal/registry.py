@@ -19,6 +19,8 @@ from documents.circles import Circle, Untold
 from documents.conversations import Conversation, Departure, Member
 from documents.friends import Block, Friendship
 from documents.messages import Message
+from documents.moderation import Case, Report, ReportCount, Sanction
+from documents.notifications import Board, Notification, NotificationChoices
 from documents.personal.chats import Closed, Forsaken, Silence, Unreact, in_which, own_reactions
 from documents.personal.deletions import Deletion
 from documents.personal.exports import Export, ExportPart
@@ -31,6 +33,7 @@ from documents.personal.holdings import (
     Holding,
     Keep,
     Replace,
+    ReplaceWith,
 )
 from documents.presence import Presence
 from documents.push import PushDelivery, PushDevice
@@ -179,6 +182,64 @@ _CONVERSATIONS = (
         ),
     ),
 )
+_MODERATION = (
+    Holding(
+        Case,
+        {
+            "subject_id": ReplaceWith("target_id"),
+            "target_id": Elsewhere("subject_id"),
+            "claimed_by": Replace(),
+            "decided_by": Replace(),
+        },
+        others=("_id", "sanction_id"),
+        copy="what others have reported",
+    ),
+    Holding(
+        Report,
+        {
+            "reporter": Replace(),
+            "target_id": Elsewhere("documents.personal.traces"),
+            "evidence": Keep("Moderators decide on it, and it expires. Ids in it are replaced."),
+        },
+        others=("_id", "case_id"),
+        copy=Copy(
+            "reports",
+            "reporter",
+            ("target_type", "target_id", "reason", "text", "state", "created_at", "decided_at"),
+        ),
+    ),
+    Holding(ReportCount, {}, copy="a counter, under a hash, for two days"),
+    Holding(
+        Sanction,
+        {"user_id": Replace(), "issued_by": Replace(), "reversed_by": Replace()},
+        others=("_id", "case_id"),
+        copy=Copy("sanctions", "user_id", ("action", "reason", "issued_at", "until", "state", "reversed_at")),
+    ),
+)
+_NOTIFICATIONS = (
+    Holding(
+        Notification,
+        {"user": Delete(), "actor": Delete()},
+        others=("_id", "data"),
+        copy=Copy("notifications", "user", ("type", "text", "created_at", "at", "read_at", "state")),
+    ),
+    Holding(
+        Board,
+        {
+            "_id": Delete(),
+            "pending.notification.user": Elsewhere("_id"),
+            "pending.notification.actor": Keep("On its way: it is told within seconds."),
+        },
+        others=("pending.notification._id", "pending.notification.data", "pending.ids", "pending.dismiss"),
+        copy="changes on their way to devices",
+    ),
+    Holding(
+        NotificationChoices,
+        {"_id": Delete()},
+        others=("quiet_hours",),
+        copy=Copy("notification_choices", "_id", ("types", "quiet_hours")),
+    ),
+)
 _OTHERS = (
     Holding(Presence, {"_id": Delete()}, copy=Copy("presence", "_id", ("last_seen", "hidden_since"))),
     Holding(
@@ -207,5 +268,12 @@ _OTHERS = (
     Holding(Export, {"_id": Delete()}, others=("archive",), copy="about copies"),
     Holding(ExportPart, {"user_id": Delete()}, others=("archive",), copy="the copies themselves"),
 )
-HOLDINGS: tuple[Holding, ...] = (*_OTHERS, *_FRIENDS, *_CONVERSATIONS, *_ACCOUNTS)
+HOLDINGS: tuple[Holding, ...] = (
+    *_OTHERS,
+    *_NOTIFICATIONS,
+    *_MODERATION,
+    *_FRIENDS,
+    *_CONVERSATIONS,
+    *_ACCOUNTS,
+)
 """In the order in which they are erased; what is done last is done in this order, too."""

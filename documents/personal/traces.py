@@ -1,20 +1,23 @@
-"""What other people's logs say of somebody who is gone: their entries are emptied, and keep their places.
+"""What is said of somebody where no index finds it: in other people's logs, and in moderators' evidence.
 
-An entry may hold ids anywhere, and no index finds them. So the logs are read through once for everybody who
-is being erased at the time, as far back as the oldest of these accounts goes: as bytes, not unpacked.
+Entries of logs are emptied, and keep their places; in evidence a pseudonym takes the place of the id. Both
+are read through once for everybody who is being erased at the time: as bytes, of which few are unpacked.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
+from typing import Any, cast
 
+from beanie import Document
 from bson import ObjectId
 from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from common.clock import now
-from common.ids import Id
 from documents.accounts import User
+from documents.moderation import Report
+from documents.personal.holdings import Person
 from documents.rows import Raw, rows
 from documents.updates import Update
 
@@ -23,25 +26,57 @@ MARGIN = timedelta(days=1)
 """How far the clock of who stored an entry may have been off."""
 
 
-async def empty_entries(people: Sequence[Id], since: datetime, event: str) -> None:
-    """Make every entry stored `since` then that holds one of `people` an `event` without content."""
-    entries = rows(Update)
-    raw_entries = entries.with_options(codec_options=CodecOptions(document_class=RawBSONDocument))
-    needle = re.compile(b"|".join(re.escape(one.encode()) for one in people))
+async def remove_traces(people: Sequence[Person], event: str) -> None:
+    """Make entries of logs that name one of `people` an `event` without content; rename them in evidence."""
+    await _empty_entries(people, event)
+    await _rename_in_evidence(people)
+
+
+async def _empty_entries(people: Sequence[Person], event: str) -> None:
+    """As far back as the oldest of these accounts goes: before that, nobody's log knew of them."""
     emptied: Raw = {"$set": {"event": event, "data": {}}, "$unset": {"key": ""}}
-    after = ObjectId.from_datetime(since - MARGIN)
+    first = ObjectId.from_datetime(await _oldest_of(people) - MARGIN)
+    async for hits in _naming(Update, people, first):
+        await rows(Update).update_many({"_id": {"$in": hits}}, emptied)
+
+
+async def _rename_in_evidence(people: Sequence[Person]) -> None:
+    names = {person.id: person.pseudonym for person in people}
+    async for hits in _naming(Report, people, ""):
+        async for raw in rows(Report).find({"_id": {"$in": hits}}):
+            kept = {name: _renamed(raw[name], names) for name in ("target_id", "evidence")}
+            await rows(Report).update_one({"_id": raw["_id"]}, {"$set": kept})
+
+
+async def _naming(
+    kind: type[Document], people: Sequence[Person], after: ObjectId | str
+) -> AsyncIterator[list[Any]]:
+    """The ids of documents behind `after` that hold the id of one of `people` anywhere, some at a time."""
+    unpacked = CodecOptions(document_class=RawBSONDocument)
+    found = rows(kind).with_options(codec_options=unpacked)
+    needle = re.compile(b"|".join(re.escape(person.id.encode()) for person in people))
     while True:
-        page = await raw_entries.find({"_id": {"$gt": after}}).sort("_id", 1).limit(AT_ONCE).to_list()
+        page = await found.find({"_id": {"$gt": after}}).sort("_id", 1).limit(AT_ONCE).to_list()
         hits = [entry["_id"] for entry in page if needle.search(entry.raw)]
         if hits:
-            await entries.update_many({"_id": {"$in": hits}}, emptied)
+            yield hits
         if len(page) < AT_ONCE:
             return
         after = page[-1]["_id"]
 
 
-async def oldest_of(people: Sequence[Id]) -> datetime:
-    """When the first of these accounts was made: before that, nobody's log knew of them."""
-    made = rows(User).find({"_id": {"$in": list(people)}}, {"created_at": 1}).sort("created_at", 1).limit(1)
-    found = await made.to_list()
-    return found[0]["created_at"] if found else now()
+def _renamed(value: Any, names: dict[str, str]) -> Any:
+    """The same with other names, however deep they stand."""
+    if isinstance(value, str):
+        return names.get(value, value)
+    if isinstance(value, list):
+        return [_renamed(one, names) for one in cast("list[Any]", value)]
+    if isinstance(value, dict):
+        return {name: _renamed(one, names) for name, one in cast("Raw", value).items()}
+    return value
+
+
+async def _oldest_of(people: Sequence[Person]) -> datetime:
+    which = {"_id": {"$in": [person.id for person in people]}}
+    made = await rows(User).find(which, {"created_at": 1}).sort("created_at", 1).limit(1).to_list()
+    return made[0]["created_at"] if made else now()

@@ -85,6 +85,14 @@ class Conversations(Protocol):
         ...
 
 
+class Notifications(Protocol):
+    """What people were told of others."""
+
+    async def reconsider(self, user_id: Id, actor_id: Id) -> None:
+        """Hide from a person what `actor_id` did, or show it again, as policy has it now."""
+        ...
+
+
 class Updates(Protocol):
     """The durable log of each person."""
 

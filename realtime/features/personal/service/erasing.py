@@ -12,7 +12,7 @@ import structlog
 
 from common.clock import now
 from common.settings import Personal
-from documents.personal import HOLDINGS, Deletion, Person, empty_entries, groups_of, oldest_of
+from documents.personal import HOLDINGS, Deletion, Person, groups_of, remove_traces
 from realtime.features.personal.schemas import Accounts, Belongings, EntryErased, Groups
 from realtime.features.personal.service.leases import held
 from realtime.features.personal.service.news import LeavingNews
@@ -100,8 +100,7 @@ class Eraser:
         """The account itself, and what others' logs say of it."""
         for deletion in together:
             await self._walk(deletion, last=False)
-        people = [deletion.user_id for deletion in together]
-        await empty_entries(people, await oldest_of(people), EntryErased.event)
+        await remove_traces([_person(deletion) for deletion in together], EntryErased.event)
         for deletion in together:
             await self._walk(deletion, last=True)
             self._accounts.forget_person(deletion.user_id)
@@ -116,7 +115,11 @@ class Eraser:
             for belongings in self._belongings:
                 await belongings.erase(user_id)
         for holding in HOLDINGS:
-            await holding.erase(Person(user_id, deletion.pseudonym), last=last)
+            await holding.erase(_person(deletion), last=last)
+
+
+def _person(deletion: Deletion) -> Person:
+    return Person(deletion.user_id, deletion.pseudonym)
 
 
 async def _let_go(deletions: Sequence[Deletion], pause: timedelta) -> None:

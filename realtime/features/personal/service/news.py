@@ -4,11 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Literal
 
 from common.ids import Id
-from documents.personal import Bond, Deletion, bonds_of, groups_of, unblocked_directs_of
+from documents.personal import Bond, Deletion, bonds_of, groups_of, told_of, unblocked_directs_of
 from realtime.channels import Publication
 from realtime.features.conversations.schemas import ConversationUpdated
 from realtime.features.friends.schemas import FriendAccepted, FriendRemoved, FriendRequest
-from realtime.features.personal.schemas import Conversations, Updates
+from realtime.features.personal.schemas import Conversations, Notifications, Updates
 
 Change = Literal["account_left", "account_back", "account_erased"]
 
@@ -16,14 +16,15 @@ Change = Literal["account_left", "account_back", "account_erased"]
 class LeavingNews:
     """What friends, those who asked or were asked, and members of conversations hear of it."""
 
-    def __init__(self, updates: Updates, conversations: Conversations) -> None:
-        self._updates, self._conversations = updates, conversations
+    def __init__(self, updates: Updates, conversations: Conversations, notifications: Notifications) -> None:
+        self._updates, self._conversations, self._notifications = updates, conversations, notifications
 
     async def left(self, deletion: Deletion) -> None:
         """Somebody is absent from now on."""
         async for bond in bonds_of(deletion.user_id):
             gone = FriendRemoved(user_id=deletion.user_id)
             await self._updates.append([bond.other], gone, key=self._key(deletion, "left"))
+        await self._reconsider(deletion)
         await self._tell(deletion, "account_left")
 
     async def back(self, deletion: Deletion) -> None:
@@ -31,11 +32,18 @@ class LeavingNews:
         async for bond in bonds_of(deletion.user_id):
             said = _standing(bond, deletion.user_id)
             await self._updates.append([bond.other], said, key=self._key(deletion, "back"))
+        await self._reconsider(deletion)
         await self._tell(deletion, "account_back")
 
     async def erased(self, deletion: Deletion) -> None:
         """What somebody has said is about to be gone."""
+        await self._reconsider(deletion)
         await self._tell(deletion, "account_erased")
+
+    async def _reconsider(self, deletion: Deletion) -> None:
+        """What somebody did goes from the lists of others, or comes back to them."""
+        for other in await told_of(deletion.user_id):
+            await self._notifications.reconsider(other, deletion.user_id)
 
     async def _tell(self, deletion: Deletion, change: Change) -> None:
         async for conversation, kind in _conversations_of(deletion.user_id):

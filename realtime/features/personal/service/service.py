@@ -5,7 +5,14 @@ from dataclasses import dataclass
 
 from common.settings import Settings
 from common.tokens import RestoreTokens
-from realtime.features.personal.schemas import Accounts, Belongings, Conversations, Groups, Updates
+from realtime.features.personal.schemas import (
+    Accounts,
+    Belongings,
+    Conversations,
+    Groups,
+    Notifications,
+    Updates,
+)
 from realtime.features.personal.service.building import Builder
 from realtime.features.personal.service.caretaker import Caretaker
 from realtime.features.personal.service.deletions import DeletionService
@@ -21,6 +28,7 @@ class Surroundings:
     accounts: Accounts
     groups: Groups
     conversations: Conversations
+    notifications: Notifications
     updates: Updates
     belongings: Sequence[Belongings] = ()
 
@@ -32,7 +40,7 @@ class PersonalService:
         limits = settings.personal
         self.deletions = DeletionService(limits, around.accounts, RestoreTokens(settings.secret()))
         self.exports = ExportService(limits)
-        news = LeavingNews(around.updates, around.conversations)
+        news = LeavingNews(around.updates, around.conversations, around.notifications)
         eraser = Eraser(limits, around.accounts, around.groups, news, around.belongings)
         builder = Builder(limits, around.belongings)
         self._caretaker = Caretaker((eraser.work, builder.work), look_every=limits.look_every)
