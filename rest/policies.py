@@ -7,7 +7,7 @@ from aiohttp import web
 
 from realtime.channels import Publication
 from realtime.policy import Verb
-from realtime.policy.table import TABLE, Grant, Relation
+from realtime.policy.table import APPROACHES, TABLE, Grant, Relation
 from realtime.policy.words import Word
 from rest.asyncapi import Command
 from rest.operations import operation_of
@@ -30,6 +30,7 @@ def render_policy(routes: Iterable[web.RouteDef], commands: Iterable[Command]) -
         relations=_meanings(Relation),
         grants=_meanings(Grant),
         general=_meanings(general),
+        approaches=", ".join(f"`{verb}`" for verb in sorted(APPROACHES)),
         needs=_table(
             ["Verb", "Routes", "Events", "Publications"],
             ([f"`{verb}`", *map(_cell, asked[verb])] for verb in [*general, *TABLE] if any(asked[verb])),

@@ -26,6 +26,11 @@ class Standing(Protocol):
     @property
     def is_admin(self) -> bool: ...
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether moderators have taken from them, for a while, what leads to strangers."""
+        ...
+
     def audience(self, verb: Verb) -> Privacy:
         """Who may see what that verb asks for, as this person has chosen."""
         ...

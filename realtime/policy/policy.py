@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from common.errors import Forbidden, NotFound
 from common.ids import Id
 from realtime.policy.facts import Between, Bonds, Lately, Standing, Standings
-from realtime.policy.table import WALLED, Outcome, Privacy, Relation, decide
+from realtime.policy.table import APPROACHES, WALLED, Outcome, Privacy, Relation, decide
 from realtime.policy.verbs import Verb
 
 
@@ -16,6 +16,10 @@ class PersonAbsent(NotFound):
 
 class Refused(Forbidden):
     code, text = "not_allowed", "This person does not allow that."
+
+
+class Limited(Forbidden):
+    code, text = "account_limited", "For now you can only do that with friends."
 
 
 class Policy:
@@ -32,7 +36,7 @@ class Policy:
     async def outcomes(self, viewer: Id, verb: Verb, user_ids: Collection[Id]) -> dict[Id, Outcome]:
         """The same about many, in as many queries as about one."""
         me, people = await self._look(viewer, user_ids)
-        return {user: _outcome(verb, me, *found) for user, found in people.items()}
+        return {user: _limited(verb, me, *found) for user, found in people.items()}
 
     async def allowed(
         self, viewer: Id, verbs: Collection[Verb], user_ids: Collection[Id]
@@ -40,7 +44,7 @@ class Policy:
         """What `viewer` may do, of all this, to each of these people."""
         me, people = await self._look(viewer, user_ids)
         return {
-            user: {verb for verb in verbs if _outcome(verb, me, *found) is Outcome.ALLOWED}
+            user: {verb for verb in verbs if _limited(verb, me, *found) is Outcome.ALLOWED}
             for user, found in people.items()
         }
 
@@ -61,12 +65,13 @@ class Policy:
         return await self.outcome(viewer, verb, user_id) is Outcome.ALLOWED
 
     async def require(self, viewer: Id, verb: Verb, *user_ids: Id) -> None:
-        """That it is so of all of these; raises `PersonAbsent` or `Refused`."""
-        found = set((await self.outcomes(viewer, verb, user_ids)).values()) if user_ids else set[Outcome]()
+        """That it is so of all of these; raises `PersonAbsent`, `Refused` or `Limited`."""
+        me, people = await self._look(viewer, user_ids) if user_ids else (None, {})
+        found = {_limited(verb, me, *person) for person in people.values()}
         if Outcome.ABSENT in found:
             raise PersonAbsent
         if Outcome.REFUSED in found:
-            raise Refused
+            raise Limited if me is not None and me.is_limited and verb in APPROACHES else Refused
 
     async def among(self, viewer: Id, verb: Verb, user_ids: Collection[Id]) -> set[Id]:
         """Those of `user_ids` of whom `viewer` may see that, or to whom they may do it."""
@@ -150,6 +155,18 @@ def _outcome(verb: Verb, me: Standing | None, person: Standing | None, bond: Rel
     if me.standing != "active":
         return Outcome.REFUSED
     return _decide(verb, _relations(me, person, bond), person)
+
+
+def _limited(verb: Verb, me: Standing | None, person: Standing | None, bond: Relation | None) -> Outcome:
+    """The same, less what moderators have taken: who is limited neither reaches strangers nor is found."""
+    found = _outcome(verb, me, person, bond)
+    if me is None or person is None or bond in (Relation.SELF, Relation.FRIEND):
+        return found
+    reaches = me.is_limited and verb in APPROACHES
+    answers = verb is Verb.BEFRIEND and bond is Relation.PENDING
+    is_found = person.is_limited and verb is Verb.SEARCH and not me.is_admin
+    taken = found is Outcome.ALLOWED and ((reaches and not answers) or is_found)
+    return Outcome.REFUSED if taken else found
 
 
 def _decide(verb: Verb, relations: Sequence[Relation], person: Standing) -> Outcome:

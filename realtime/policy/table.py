@@ -97,6 +97,20 @@ WALLED: frozenset[Verb] = frozenset(
 """Verbs about a person that depend on blocks and on standing only, not on friendship or privacy."""
 
 
+APPROACHES = frozenset(
+    {
+        Verb.BEFRIEND,
+        Verb.MESSAGE,
+        Verb.ADD_TO_GROUP,
+        Verb.CALL,
+        Verb.INVITE_TO_ROOM,
+        Verb.INVITE_TO_EVENT,
+        Verb.MENTION,
+    }
+)
+"""What leads to a person: refused to who is limited, unless they are friends; who has asked is answered."""
+
+
 def decide(verb: Verb, relation: Relation, privacy: Privacy = "public") -> Outcome:
     """What comes of a verb about a person; `KeyError` for a verb that is about nobody in particular."""
     grant = TABLE[verb][relation]
