@@ -9,12 +9,11 @@ import pytest
 
 from common.clock import now
 from common.ids import new_id
-from documents.accounts import Activity, User
+from documents.accounts import User
 from documents.rows import rows
-from realtime.features.accounts.rules import points
 from tests.accounts import new_handle
 from tests.clients import Person, Reply
-from tests.conftest import Node, SignUp
+from tests.conftest import SignUp
 
 
 async def profile_of(person: Person, viewer: Person) -> Reply:
@@ -349,56 +348,3 @@ async def test_no_query_is_a_pattern(ann: Person, q: str) -> None:
 )
 async def test_a_search_has_bounds(ann: Person, params: dict[str, Any]) -> None:
     assert (await ann.http.get("/api/users/search", params=params)).status == 422
-
-
-# -- points
-
-
-async def test_l41b_points_are_capped_by_the_day_and_given_once_for_a_cause(plaza: Node, ann: Person) -> None:
-    activity = plaza.services.accounts.activity
-    causes = [f"message-{number}" for number in range(30)]
-
-    await asyncio.gather(*(activity.record(ann.id, "message", cause) for cause in causes for _ in range(2)))
-
-    award = points.AWARDS["message"]
-    entries = await rows(Activity).count_documents({"user_id": ann.id, "kind": "message"})
-    assert entries == award.a_day
-    visit = points.AWARDS["visit"].points
-    assert (await profile_of(ann, ann)).data["vibeScore"] == visit + award.a_day * award.points
-
-
-async def test_one_cause_counts_once_however_often_it_is_said(plaza: Node, ann: Person) -> None:
-    activity = plaza.services.accounts.activity
-    earned = await asyncio.gather(*(activity.record(ann.id, "post", "this post") for _ in range(10)))
-    assert sorted(earned) == [False] * 9 + [True]
-
-
-@pytest.mark.parametrize(
-    ("score", "tier"),
-    [
-        (0, "Bronze"),
-        (249, "Bronze"),
-        (250, "Silver"),
-        (749, "Silver"),
-        (750, "Gold"),
-        (1499, "Gold"),
-        (1500, "Platinum"),
-    ],
-)
-async def test_points_make_the_tier(ann: Person, score: int, tier: str) -> None:
-    await rows(User).update_one({"_id": ann.id}, {"$set": {"vibe_score": score}})
-    assert (await profile_of(ann, ann)).data["tier"] == tier
-
-
-@pytest.mark.parametrize(("days_ago", "streak", "after"), [(0, 7, 7), (1, 7, 8), (2, 7, 1)])
-async def test_a_streak_counts_days_in_a_row(
-    plaza: Node, ann: Person, days_ago: int, streak: int, after: int
-) -> None:
-    last = points.day(now() - timedelta(days=days_ago))
-    await rows(User).update_one({"_id": ann.id}, {"$set": {"streak": streak, "streak_day": last}})
-    shown = (await profile_of(ann, ann)).data["streak"]
-
-    await plaza.services.accounts.activity.record(ann.id, "comment", "a comment")
-
-    assert shown == (streak if days_ago < 2 else 0)
-    assert (await profile_of(ann, ann)).data["streak"] == after
