@@ -78,6 +78,9 @@ bus_shards = Gauge("plaza_bus_shards", "Shards of the bus that this node hears")
 bus_heals = Counter("plaza_bus_heals", "Looks at the database because the bus may have lost something")
 bus_lost = Counter("plaza_bus_lost", "Publications the bus could not take", ["why"])
 
+pushes = Counter("plaza_pushes", "Phone pushes, by platform and outcome", ["platform", "outcome"])
+push_down = Gauge("plaza_push_down", "1 while a provider is left in peace after failures", ["platform"])
+
 loop_lag = Histogram("plaza_loop_lag_seconds", "How late the event loop is", buckets=_FAST)
 turned_away = Counter("plaza_turned_away", "Sockets that were not admitted", ["why"])
 rate_limited = Counter("plaza_rate_limited", "Requests and commands over a budget", ["budget"])

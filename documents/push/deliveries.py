@@ -50,7 +50,7 @@ class PushDelivery(Document):
     platform: Platform
     key: str
     mark: str
-    content: str | None
+    content: str | None = Field(repr=False)
     state: State
     taken_back: bool
     tried: bool

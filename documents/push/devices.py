@@ -33,8 +33,8 @@ class PushDevice(Document):
     user_id: Id
     login_id: Id
     platform: Platform
-    token: str
-    keys: WebKeys | None = None
+    token: str = Field(repr=False)
+    keys: WebKeys | None = Field(default=None, repr=False)
     created_at: datetime
     seen_at: datetime
     expires_at: datetime

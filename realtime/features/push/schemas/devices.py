@@ -21,7 +21,7 @@ Base64Url = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+={0,2}$", 
 class SubscriptionKeys(Wire):
     """What a browser's messages are encrypted with."""
 
-    p256dh: Base64Url
+    p256dh: Base64Url = Field(alias="p256dh")
     auth: Base64Url
 
 

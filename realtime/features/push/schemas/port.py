@@ -1,7 +1,7 @@
 """The port behind which providers are, and what push asks of the other features."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -16,9 +16,9 @@ MAX_PAYLOAD = 3000
 class Target:
     """A device as its provider knows it; `p256dh` and `auth` are a browser's keys."""
 
-    token: str
-    p256dh: str = ""
-    auth: str = ""
+    token: str = field(repr=False)
+    p256dh: str = field(default="", repr=False)
+    auth: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

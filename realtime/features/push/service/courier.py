@@ -67,7 +67,7 @@ class Courier:
                 if await self._take():
                     continue
             except Exception as error:
-                log.warning("push_outbox_waits", platform=self._platform, code=as_app_error(error).code)
+                self._complain("push_outbox_waits", error)
             await self._rest()
 
     async def _take(self) -> bool:
@@ -107,7 +107,13 @@ class Courier:
         try:
             await work
         except Exception as error:
-            log.warning("push_outcome_not_kept", platform=self._platform, error=type(error).__name__)
+            self._complain("push_outcome_not_kept", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        if as_app_error(error).retryable:
+            log.warning(what, platform=self._platform, error=type(error).__name__)
+        else:
+            log.exception(what, platform=self._platform)
 
 
 async def _end(task: "asyncio.Task[None]") -> None:
