@@ -219,8 +219,13 @@ _MODERATION = (
 _NOTIFICATIONS = (
     Holding(
         Notification,
-        {"user": Delete(), "actor": Delete()},
-        others=("_id", "data"),
+        {
+            "user": Delete(),
+            "actor": Delete(),
+            "key": Elsewhere("actor"),
+            "data": Elsewhere("actor"),
+        },
+        others=("_id",),
         copy=Copy("notifications", "user", ("type", "text", "created_at", "at", "read_at", "state")),
     ),
     Holding(

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import traceback
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
@@ -53,5 +54,6 @@ async def _did(work: Work) -> bool:
     try:
         return await work()
     except Exception as error:
-        log.warning("personal_work_failed", error=type(error).__name__, exc_info=error)
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        log.warning("personal_work_failed", error=type(error).__name__, at=f"{place.filename}:{place.lineno}")
         return False
