@@ -69,6 +69,7 @@ _NOT_SHOWN = {
     "search_grams",
 }
 _SEALED = Keep("What administrators did stays provable: rows are sealed. The id in them leads nowhere.")
+_ON_ITS_WAY = Keep("It is told within seconds, and then it is gone.")
 
 _ACCOUNTS = (
     Holding(User, {"_id": DeleteLast()}, copy=Copy("profile", "_id", shape=_profile)),
@@ -233,7 +234,8 @@ _NOTIFICATIONS = (
         {
             "_id": Delete(),
             "pending.notification.user": Elsewhere("_id"),
-            "pending.notification.actor": Keep("On its way: it is told within seconds."),
+            "pending.actor": _ON_ITS_WAY,
+            "pending.notification.actor": _ON_ITS_WAY,
         },
         others=("pending.notification._id", "pending.notification.data", "pending.ids", "pending.dismiss"),
         copy="changes on their way to devices",
