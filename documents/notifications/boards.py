@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import ClassVar, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from beanie import Document
 from pydantic import BaseModel, Field
@@ -17,8 +17,9 @@ from documents.rows import Raw, rows
 class Change(BaseModel):
     """One change of what a person is told, as it goes to their log and to push.
 
-    `version` and `unread` (how many are unread after it) are set when it gets its place on the board. `ids`
-    without a value are all there are; `dismiss` are the notifications whose pushes are to be taken back.
+    `version` and `unread` (how many are unread after it) are set when it gets its place on the board. `actor`
+    is how who did it is shown, if that was looked up. `ids` without a value are all there are; `dismiss` are
+    the notifications whose pushes are to be taken back.
     """
 
     kind: Literal["put", "read", "removed"]
@@ -26,6 +27,7 @@ class Change(BaseModel):
     version: int = 0
     unread: int = 0
     notification: Notification | None = None
+    actor: dict[str, Any] | None = None
     ids: list[Id] | None = None
     dismiss: list[tuple[str, str]] = Field(default_factory=list[tuple[str, str]])
     push: bool = False

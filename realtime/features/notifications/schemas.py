@@ -179,10 +179,9 @@ class UnreadOut(Wire):
 class Notified(Publication, NotificationOut, event="notification", verb=Verb.NOTIFY, logged=True):
     """A notification is new, or it happened again: put it in the place of the one with its id.
 
-    Those in `replaced` have given way to it. `unreadCount` is exact after this change, number `version`.
+    `unreadCount` is exact after this change, the one number `version`.
     """
 
-    replaced: list[Id]
     unread_count: int
     version: int
 

@@ -146,7 +146,8 @@ class MissedMessages:
         pause = TICK
         while True:
             await self._wanted.wait()
-            batch = self._take(monotonic())
+            began = monotonic()
+            batch = self._take(began)
             try:
                 await self._take_back_answered()
                 if batch:
@@ -158,8 +159,8 @@ class MissedMessages:
                 self._put_back(batch, monotonic() + pause)
             if not self._order:
                 self._wanted.clear()
-            if len(batch) < LOOKED_AT_ONCE:
-                await asyncio.sleep(pause)
+            # It rests for as long as it has worked: sending comes first.
+            await asyncio.sleep(max(monotonic() - began, 0.0 if len(batch) == LOOKED_AT_ONCE else pause))
 
     def _put_back(self, batch: dict[Id, _Waiting], due: float) -> None:
         for conversation_id, item in batch.items():

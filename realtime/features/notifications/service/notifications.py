@@ -53,7 +53,7 @@ class NotificationService:
     """Every change is stored with its version, logged in that order, and counted from what is stored."""
 
     def __init__(
-        self, database: Transactions, people: People, policy: Policy, updates: Updates, pushes: Pushes | None
+        self, database: Transactions, people: People, policy: Policy, updates: Updates, pushes: Pushes
     ) -> None:
         self._people, self._policy = people, policy
         self._ledger = Ledger(database, telling.Teller(people, updates, pushes).tell)
@@ -87,18 +87,21 @@ class NotificationService:
             await self._notify(distinct[start : start + PEOPLE_AT_ONCE], note, None)
 
     async def _notify(self, user_ids: list[Id], note: Note, times: int | None) -> None:
+        actor_id = note.actor_id
         allowed = set(user_ids)
-        if note.actor_id is not None:
-            allowed = await self._policy.among(note.actor_id, Verb.NOTIFY, user_ids)
+        if actor_id is not None:
+            allowed = await self._policy.among(actor_id, Verb.NOTIFY, user_ids)
         wanted, people = await asyncio.gather(
-            self.preferences.of_many(list(allowed)), self._people.many(allowed)
+            self.preferences.of_many(allowed),
+            self._people.many(allowed if actor_id is None else {*allowed, actor_id}),
         )
+        actor = telling.card(people.get(actor_id)) if actor_id is not None else None
         room = asyncio.Semaphore(AT_ONCE)
 
         async def put(user_id: Id) -> None:
             async with room:
                 push = _pushes(wanted[user_id], people.get(user_id), note.type)
-                await self._put(changes.Telling(user_id, note, push, times))
+                await self._put(changes.Telling(user_id, note, actor, push, times))
 
         listed = [user for user in user_ids if user in allowed and wanted[user].types[note.type].in_list]
         results = await asyncio.gather(*map(put, listed), return_exceptions=True)
@@ -106,10 +109,11 @@ class NotificationService:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _put(self, note: changes.Telling) -> None:
-        change = await self._ledger.change(note.user_id, partial(changes.put, note))
+    async def _put(self, told: changes.Telling) -> None:
+        user_id, actor_id = told.user_id, told.note.actor_id
+        change = await self._ledger.change(user_id, partial(changes.put, told))
         if change is not None and change.version % rules.TRIM_EVERY == 0:
-            await self._ledger.change(note.user_id, partial(changes.trim, note.user_id))
+            await self._ledger.change(user_id, partial(changes.trim, user_id, actor_id))
 
     async def withdraw(self, user_id: Id, type_: NotificationType, key: str) -> None:
         """Take a notification back, on all devices; nothing happens when there is none."""

@@ -24,18 +24,17 @@ from realtime.features.push.schemas import PushNote
 class Teller:
     """Says changes in order. Each has a key, so what is told again is logged once; pushes have theirs."""
 
-    def __init__(self, people: People, updates: Updates, pushes: Pushes | None) -> None:
+    def __init__(self, people: People, updates: Updates, pushes: Pushes) -> None:
         self._people, self._updates, self._pushes = people, updates, pushes
 
     async def tell(self, user_id: Id, changes: Sequence[Change]) -> None:
         """One after the other: a log that fails between two is taken up there."""
-        told = [one.notification for one in changes if one.notification is not None]
-        people = await self._people.many({one.actor for one in told if one.actor is not None})
+        told = [one.notification for one in changes if one.notification is not None and one.actor is None]
+        actors = {one.actor for one in told if one.actor is not None}
+        people = await self._people.many(actors) if actors else dict[Id, Person]()
         for change in changes:
             said = _publication(change, people)
             await self._updates.append([user_id], said, key=f"notification:{change.version}")
-            if self._pushes is None:
-                continue
             if change.dismiss:
                 await self._pushes.dismiss(user_id, [rules.push_key(*one) for one in change.dismiss])
             if change.push and change.notification is not None:
@@ -44,18 +43,25 @@ class Teller:
 
 def shown(notification: Notification, people: Mapping[Id, Person]) -> NotificationOut:
     """A notification as the wire shows it."""
-    return NotificationOut(**_fields(notification, people))
+    return NotificationOut(**_fields(notification, _actor(notification, people)))
 
 
-def _fields(told: Notification, people: Mapping[Id, Person]) -> dict[str, Any]:
-    actor = people.get(told.actor) if told.actor is not None else None
+def card(person: Person | None) -> UserCard | None:
+    if person is None:
+        return None
+    return UserCard(id=person.id, name=person.name, handle=person.handle, avatar=person.avatar)
+
+
+def _actor(told: Notification, people: Mapping[Id, Person]) -> UserCard | None:
+    return card(people.get(told.actor)) if told.actor is not None else None
+
+
+def _fields(told: Notification, actor: UserCard | None) -> dict[str, Any]:
     return {
         "id": told.id,
         "type": told.type,
         "text": told.text,
-        "actor": UserCard(id=actor.id, name=actor.name, handle=actor.handle, avatar=actor.avatar)
-        if actor is not None
-        else None,
+        "actor": actor,
         "data": told.data,
         "count": told.times,
         "read": not told.unread,
@@ -67,7 +73,10 @@ def _fields(told: Notification, people: Mapping[Id, Person]) -> dict[str, Any]:
 def _publication(change: Change, people: Mapping[Id, Person]) -> Publication:
     stands: dict[str, Any] = {"unread_count": change.unread, "version": change.version}
     if change.notification is not None:
-        return Notified(**_fields(change.notification, people), replaced=change.ids or [], **stands)
+        known = UserCard.model_validate(change.actor) if change.actor is not None else None
+        return Notified(
+            **_fields(change.notification, known or _actor(change.notification, people)), **stands
+        )
     if change.kind == "read":
         return NotificationRead(ids=change.ids, **stands)
     return NotificationRemoved(ids=change.ids or [], **stands)

@@ -8,6 +8,7 @@ from common.clock import now
 from common.errors import NotFound
 from common.ids import Id
 from documents.notifications import Change, Notification
+from realtime.features.accounts.schemas.users import UserCard
 from realtime.features.notifications import rules
 from realtime.features.notifications.schemas import Note
 
@@ -18,10 +19,11 @@ class NotificationNotFound(NotFound):
 
 @dataclass(frozen=True, slots=True)
 class Telling:
-    """A note on its way to a person: whether to push it, and how often it has happened if that is known."""
+    """A note on its way to a person: who did it, whether to push it, and how often it happened if known."""
 
     user_id: Id
     note: Note
+    actor: UserCard | None
     push: bool
     times: int | None = None
 
@@ -36,19 +38,18 @@ async def put(telling: Telling, session: Any) -> Change | None:
     if known is not None and known.state != "gone":
         again = _again(known, telling, occurrence)
         await Notification.put(again, session)
-        return Change(kind="put", at=again.at, notification=again, push=telling.push)
+        return _told(again, telling, push=telling.push)
     fresh = _fresh(known, telling, occurrence)
-    replaced = await _replaced(telling, session)
-    await Notification.drop([one.id for one in (known, *replaced) if one is not None], session)
+    if known is not None:
+        await Notification.drop([known.id], session)
     await Notification.put(fresh, session)
-    return Change(
-        kind="put",
-        at=fresh.at,
-        notification=fresh,
-        ids=[one.id for one in replaced],
-        dismiss=[(one.type, one.key) for one in replaced],
-        push=telling.push and rules.rings(note.type, known.gone_at if known else None, fresh.at),
-    )
+    rings = rules.rings(note.type, known.gone_at if known is not None else None, fresh.at)
+    return _told(fresh, telling, push=telling.push and rings)
+
+
+def _told(notification: Notification, telling: Telling, *, push: bool) -> Change:
+    actor = telling.actor.model_dump() if telling.actor is not None else None
+    return Change(kind="put", at=notification.at, notification=notification, actor=actor, push=push)
 
 
 def _fresh(gone: Notification | None, telling: Telling, occurrence: str) -> Notification:
@@ -84,14 +85,6 @@ def _again(known: Notification, telling: Telling, occurrence: str) -> Notificati
             "state": "shown",
         }
     )
-
-
-async def _replaced(telling: Telling, session: Any) -> list[Notification]:
-    """What of the same actor gives way, so that there is room for others."""
-    if telling.note.actor_id is None:
-        return []
-    same = {"actor": telling.note.actor_id}
-    return await Notification.beyond(telling.user_id, same, rules.PER_ACTOR - 1, session)
 
 
 async def withdraw(user_id: Id, type_: str, key: str, session: Any) -> Change | None:
@@ -165,10 +158,13 @@ async def bring_back(user_id: Id, notification_id: Id, session: Any) -> Change |
     return Change(kind="put", notification=back)
 
 
-async def trim(user_id: Id, session: Any) -> Change | None:
-    """Forget the oldest when they are too many."""
+async def trim(user_id: Id, actor_id: Id | None, session: Any) -> Change | None:
+    """Forget the oldest when they are too many, also those of one actor: nobody drowns what others do."""
     old = await Notification.beyond(user_id, {}, rules.KEEP, session)
+    if actor_id is not None:
+        old += await Notification.beyond(user_id, {"actor": actor_id}, rules.PER_ACTOR, session)
     if not old:
         return None
-    await Notification.drop([one.id for one in old], session)
-    return _removed(old)
+    distinct = {one.id: one for one in old}
+    await Notification.drop(distinct.keys(), session)
+    return _removed(distinct.values())
