@@ -16,14 +16,17 @@ class ModeratorSockets:
         """Let a moderator hear of the queue from the beginning."""
         if await self._staff.is_staff(session.user_id):
             self._local.join(session, channels.MODERATORS)
+            await self._local.settle()
 
     async def closed(self, session: Session) -> None:
         """Fan-out has forgotten the session already."""
 
     async def sweep(self) -> None:
-        """Let nobody listen who has no role any more."""
+        """Let nobody listen who has no role any more: as the database has it now, not as it lately was."""
         listeners = self._local.listeners(channels.MODERATORS)
-        roles = {user: await self._staff.is_staff(user) for user in {one.user_id for one in listeners}}
+        if not listeners:
+            return
+        staff = await self._staff.staff_among({one.user_id for one in listeners})
         for listener in listeners:
-            if not roles[listener.user_id]:
+            if listener.user_id not in staff:
                 self._local.leave(listener, channels.MODERATORS)

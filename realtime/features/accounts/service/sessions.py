@@ -103,6 +103,11 @@ class Sessions:
         person = await self._people.get(user_id)
         return person is not None and person.is_staff
 
+    async def staff_among(self, user_ids: Collection[Id]) -> set[Id]:
+        """Those who look after reports, as the database has it at this moment."""
+        found = await User.callers(list(user_ids))
+        return {user_id for user_id, person in found.items() if person.is_staff}
+
     async def _owners(self, login_ids: list[Id]) -> dict[Id, Id]:
         """Whose those log-ins are that live; notes now and then that they are in use."""
         states, at = await LoginSession.states_of(login_ids), now()
