@@ -21,6 +21,7 @@ Random = Annotated[bool, typer.Option("--random-password", help="Make a password
 Pending = Annotated[bool, typer.Option("--pending", help="Only those who wait for a decision.")]
 Who = Annotated[str, typer.Argument(help="Username or id.")]
 WhoOrNobody = Annotated[str | None, typer.Argument(help="Username or id.")]
+AtOnce = Annotated[bool, typer.Option("--at-once", help="Without a grace period: there is no way back.")]
 Everybody = Annotated[bool, typer.Option("--all", help="Everybody.")]
 
 
@@ -91,6 +92,27 @@ def _standing(user: AdminUserOut) -> str:
 async def _decide(services: Services, who: str, decision: Literal["approve", "reject"]) -> None:
     user = await services.accounts.administration.decide_as("cli", await _id_of(services, who), decision)
     typer.echo(f"{user.username} is {_standing(user)}")
+
+
+def delete(who: Who, at_once: AtOnce = False) -> None:
+    """Let somebody's account be deleted: absent now, erased by the server when the grace period is over."""
+    terminal.run(lambda services: _delete(services, who, at_once=at_once))
+
+
+def restore(who: Who) -> None:
+    """Take the deletion of somebody's account back, before the grace period is over."""
+    terminal.run(lambda services: _restore(services, who))
+
+
+async def _delete(services: Services, who: str, *, at_once: bool) -> None:
+    deletions = services.personal.deletions
+    ends = await deletions.request_deletion(await _id_of(services, who), by="cli", at_once=at_once)
+    typer.echo(f"{who} will be erased at {ends.deletes_at:%Y-%m-%d %H:%M} UTC")
+
+
+async def _restore(services: Services, who: str) -> None:
+    await services.personal.deletions.restore(await _id_of(services, who), by="cli")
+    typer.echo(f"{who} stays")
 
 
 async def _id_of(services: Services, who: str) -> Id:

@@ -42,6 +42,7 @@ def run(work: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
 
     async def main() -> None:
         async with _services(chosen) as services:
+            await services.personal.stop()  # whoever serves does that: they can tell those who are connected
             await work(services)
 
     with trouble_in_one_line():

@@ -12,6 +12,7 @@ from documents.friends import Block
 from documents.messages import EMPTY, Message
 from documents.personal.holdings import End, Person, Replace, change_where, delete_where, parts_of
 from documents.rows import Raw, rows
+from documents.search import MessageWords, WordsRead
 
 _NEXT_REV = {"$add": [{"$ifNull": ["$rev", 0]}, 1]}
 
@@ -80,6 +81,8 @@ async def _forsake(which: Raw) -> None:
     found = await rows(Conversation).find_one(which, {"_id": 1})
     if found is not None:
         await delete_where(Message, {"conversation": found["_id"]})
+        await delete_where(MessageWords, {"conversation": found["_id"]})
+        await delete_where(WordsRead, {"_id": found["_id"]})
         await rows(Conversation).delete_one(which)
 
 

@@ -38,6 +38,7 @@ from documents.personal.holdings import (
 from documents.presence import Presence
 from documents.push import PushDelivery, PushDevice
 from documents.rows import Raw
+from documents.search import MessageWords, WordsRead, WordsSweep
 from documents.updates import Update
 
 
@@ -65,6 +66,8 @@ _NOT_SHOWN = {
     "guards",
     "leaving",
     "revision",
+    "search_handle",
+    "search_name",
     "search_text",
     "search_grams",
 }
@@ -162,6 +165,14 @@ _CONVERSATIONS = (
         ),
         also=(Copy("reactions", "reactors", shape=own_reactions),),
     ),
+    Holding(
+        MessageWords,
+        {"sender": Delete()},
+        others=("_id", "conversation", "grams"),
+        copy="parts of words of messages, which are copied whole",
+    ),
+    Holding(WordsRead, {}, others=("_id",), copy="about conversations"),
+    Holding(WordsSweep, {}, others=("_id",), copy="about nobody"),
     Holding(
         Conversation,
         {"pair": Closed(), "created_by": Replace(), "gone": Keep("Pseudonyms.")},

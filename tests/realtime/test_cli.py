@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from common.clock import now
-from documents.accounts import User
+from documents.accounts import AuditHead, User
 from documents.rows import rows
 from realtime.features.accounts.rules.points import day
 from tests.accounts import PASSWORD, log_in, new_handle, post
-from tests.clients import Http, sign_up
+from tests.clients import Http, Person, sign_up
 from tests.conftest import SECRET, MakeSettings, Node, StartNode
 
 
@@ -175,6 +175,20 @@ async def test_accounts_are_listed_and_decided_on(
     assert (await log_in(careful.url, second, PASSWORD)).code == "account_rejected"
 
 
+async def test_an_account_is_deleted_and_stays_after_all(run: Run, plaza: Node) -> None:
+    ann = await sign_up(plaza.url, "ann")
+    await ann.leave()
+
+    deleted = await run("users", "delete", ann.handle)
+    refused = await log_in(plaza.url, ann.handle, ann.password)
+    restored = await run("users", "restore", ann.id)
+    again = await run("users", "restore", ann.id)
+
+    assert (deleted.code, restored.code, again.code) == (0, 0, 1)
+    assert refused.code == "account_leaving"
+    assert (await log_in(plaza.url, ann.handle, ann.password)).status == 200
+
+
 async def test_points_and_streaks_are_made_what_the_ledger_says(run: Run, plaza: Node) -> None:
     ann, bob = await sign_up(plaza.url, "ann"), await sign_up(plaza.url, "bob")
     for person in (ann, bob):
@@ -200,3 +214,36 @@ async def test_points_and_streaks_are_made_what_the_ledger_says(run: Run, plaza:
     user = await User.find_by("_id", ann.id)
     assert user is not None
     assert (user.vibe_score, user.streak, user.streak_day) == (5, 1, today)
+
+
+async def test_somebody_is_banned_and_let_back_in(run: Run, ann: Person) -> None:
+    device = await ann.device()
+
+    banned = await run("users", "ban", ann.handle.upper(), "--reason", "spam", "--days", "3")
+
+    assert (banned.code, banned.out.split(" until ")[0]) == (0, f"{ann.handle.upper()} is banned"), banned.err
+    await asyncio.wait_for(device.closed.wait(), 2)
+    refused = await log_in(ann.http.url, ann.handle, ann.password)
+    assert (refused.code, refused.body["detail"]["reason"]) == ("account_banned", "spam")
+    assert (await run("users", "unban", ann.id)).out == f"{ann.id} is not banned\n"
+    assert (await log_in(ann.http.url, ann.handle, ann.password)).status == 200
+    assert (await run("users", "unban", ann.handle)).out == f"{ann.handle} was not banned\n"
+    nobody = await run("users", "ban", new_handle(), "--reason", "spam")
+    assert (nobody.code, nobody.err.count("\n")) == (1, 1)
+
+
+async def test_the_log_of_what_was_done_is_verified(run: Run, ann: Person) -> None:
+    await run("users", "ban", ann.id, "--reason", "spam")
+
+    done = await run("audit", "verify")
+
+    head = await rows(AuditHead).find_one({})
+    assert head is not None
+    assert done.out == f"The audit log is whole. It ends with {head['seq']}:{head['hash']}\n"
+    assert (await run("audit", "verify", "--known", done.out.split()[-1])).code == 0
+    other = await run("audit", "verify", "--known", f"{head['seq']}:{'0' * 64}")
+    assert (other.code, other.err) == (
+        1,
+        f"The audit log is broken: row {head['seq']} is not the one it was\n",
+    )
+    assert (await run("audit", "verify", "--known", "seventeen")).code == 1

@@ -42,11 +42,12 @@ class Caretaker:
 
     async def _look(self, work: Work, wanted: asyncio.Event) -> None:
         while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._look_every):
+                    await wanted.wait()
             wanted.clear()
-            if not await _did(work):
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(self._look_every):
-                        await wanted.wait()
+            while await _did(work):
+                continue
 
 
 async def _did(work: Work) -> bool:

@@ -11,16 +11,13 @@ from common.ids import Id
 from common.settings import Personal
 from common.tokens import InvalidToken, RestoreTokens
 from documents.personal import Deletion
+from realtime.features.accounts.service.administration import LastAdmin
 from realtime.features.personal.schemas import Accounts, DeletionIn, DeletionOut, RestoreIn
 
 log = structlog.get_logger(__name__)
 
 
 _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class LastAdmin(Conflict):
-    code, text = "last_admin", "Nobody else could administer. Let another administrator in first."
 
 
 class NotRestorable(Conflict):
