@@ -107,6 +107,11 @@ class AdminAudit(Document):
         return AuditPage(entries[:limit], total, len(entries) > limit)
 
     @classmethod
+    async def has(cls, seq: int, digest: str) -> bool:
+        """Whether that row is there, with that hash."""
+        return await rows(cls).find_one({"seq": seq, "hash": digest}, {"_id": 1}) is not None
+
+    @classmethod
     async def verify(cls) -> "Chain":
         """Walk the chain from its beginning to where it ended when this was asked."""
         head = await rows(AuditHead).find_one({"_id": HEAD})

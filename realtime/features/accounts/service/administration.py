@@ -7,7 +7,7 @@ from typing import Any, Protocol
 import structlog
 
 from common.errors import Conflict
-from common.ids import Id
+from common.ids import Id, is_id
 from documents.accounts import Decision, User, Window
 from documents.accounts.administration import alter, decide, listing
 from realtime import channels
@@ -75,9 +75,11 @@ class AdministrationService:
         await self._sessions.require_admin(admin)
         return await self._shown(user_id)
 
-    async def id_of(self, username: str) -> Id:
-        """Whose handle this is, whatever their standing; for the command line."""
-        user = await User.find_by("handle_key", handles.key(username))
+    async def id_of(self, who: str) -> Id:
+        """Whose handle this is, whatever their standing; ids are as good. For the command line."""
+        if is_id(who):
+            return who
+        user = await User.find_by("handle_key", handles.key(who))
         if user is None:
             raise PersonAbsent
         return user.id

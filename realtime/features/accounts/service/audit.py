@@ -1,6 +1,7 @@
 """The audit log as others use it: written in turns, read by administrators, verified by the operator."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import TypeVar
 
 from common.ids import Id
@@ -31,6 +32,12 @@ class AuditService:
         behind = (str(found.entries[-1].seq),) if found.more else None
         return Rows([AuditOut.model_validate(row.model_dump()) for row in found.entries], found.total, behind)
 
-    async def verify(self) -> Chain:
-        """Whether all rows are there as they were written; for the command line."""
-        return await AdminAudit.verify()
+    async def verify(self, known: tuple[int, str] | None = None) -> Chain:
+        """Whether all rows are there as they were written; for the command line.
+
+        `known` is a row that was there before, by its number and hash: a whole new chain would lack it.
+        """
+        chain = await AdminAudit.verify()
+        if known is None or chain.trouble is not None or await AdminAudit.has(*known):
+            return chain
+        return replace(chain, trouble=f"row {known[0]} is not the one it was")
