@@ -13,12 +13,14 @@ from documents import (
     accounts,
     conversations,
     friends,
+    media,
     messages,
     moderation,
     notifications,
     personal,
     presence,
     push,
+    search,
     updates,
 )
 from documents.files import Files
@@ -30,11 +32,13 @@ DOCUMENTS: list[type[Document]] = [
     *friends.DOCUMENTS,
     *conversations.DOCUMENTS,
     *messages.DOCUMENTS,
+    *media.DOCUMENTS,
     *moderation.DOCUMENTS,
     *presence.DOCUMENTS,
     *updates.DOCUMENTS,
     *notifications.DOCUMENTS,
     *push.DOCUMENTS,
+    *search.DOCUMENTS,
     *personal.DOCUMENTS,
 ]
 

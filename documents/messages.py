@@ -1,6 +1,7 @@
 """Messages: the entries of conversations' streams."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar, Self
 
@@ -16,6 +17,18 @@ from documents.streams import Collision
 
 EMPTY: Raw = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "reactors": []}
 """What stays of the content of a message when it is deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """What somebody said, as search reads it."""
+
+    id: Id
+    conversation: Id
+    sender: Id
+    created_at: datetime
+    rev: int
+    text: str
 
 
 class Message(Document):
@@ -84,6 +97,47 @@ class Message(Document):
         if seq is not None:
             where["seq"] = {"$lt": seq}
         return await cls.find(where).sort("-seq").limit(limit).to_list()
+
+    @classmethod
+    async def of_ids(cls, ids: Sequence[Id]) -> list[Self]:
+        return await cls.find({"_id": {"$in": list(ids)}}).to_list()
+
+    @classmethod
+    async def texts(cls, ranges: Mapping[Id, tuple[int, int]]) -> list["Text"]:
+        """What was said in conversations behind one `seq` up to another."""
+        parts = [
+            {"conversation": key, "seq": {"$gt": first, "$lte": last}}
+            for key, (first, last) in ranges.items()
+        ]
+        shown = dict.fromkeys(("conversation", "sender", "created_at", "rev", "text"), 1)
+        found = await rows(cls).find({"$or": parts}, shown).to_list()
+        fields = ("_id", *shown)
+        return [Text(*(raw.get(name, 0) for name in fields)) for raw in found]
+
+    @classmethod
+    async def heads_since(cls, since: datetime, at_once: int) -> AsyncGenerator[dict[Id, int], None]:
+        """The last `seq` of conversations in which something was stored since then, some at a time.
+
+        Read in the order in which they were stored, the last ones first, until a whole part is older: that
+        needs no index.
+        """
+        shown = {"_id": 0, "conversation": 1, "seq": 1, "created_at": 1}
+        stored = rows(cls).find({}, shown).sort([("$natural", DESCENDING)]).batch_size(at_once)
+        heads: dict[Id, int] = {}
+        read, is_recent = 0, False
+        async with stored:
+            async for entry in stored:
+                key = entry["conversation"]
+                heads[key] = max(heads.get(key, 0), entry["seq"])
+                is_recent = is_recent or entry["created_at"] >= since
+                read += 1
+                if read % at_once == 0:
+                    yield heads
+                    if not is_recent:
+                        return
+                    heads, is_recent = {}, False
+        if heads:
+            yield heads
 
     @classmethod
     async def change(cls, message_id: Id, where: Raw, change: Raw) -> Self | None:

@@ -64,6 +64,15 @@ NAMES: dict[str, tuple[str, str]] = {
         "김 김 김 이 이 박 박 최 정 강 조 윤 장 임",
     ),
 }
+_ENDINGS = {
+    "english": "son man ley ton ford well wood by field worth",
+    "german": "mann bauer hauser inger stein hofer",
+    "polish": "ski czyk owicz",
+    "russian": "ов ский енко ин",
+    "greek": "ίδης άκης όπουλος",
+}
+"""Every other last name of these is one of many rare ones."""
+
 _INTERESTS = (
     "music travel football cooking photography jazz hiking chess yoga climbing sailing ceramics astronomy "
     "写真 料理 旅行 음악 шахматы musique théâtre Fußball falconry bookbinding kendo beekeeping origami rowing"
@@ -98,6 +107,8 @@ def profiles(count: int, seed: int = 1) -> Iterator[Profile]:
     for number in range(count):
         script = dice.choices(scripts, shares)[0]
         first, last = (_uneven(dice, names) for names in lists[script])
+        if script in _ENDINGS and dice.random() < 0.5:
+            last = dice.choice(lists[script][1])[:4].rstrip("aeiouyό") + dice.choice(_ENDINGS[script].split())
         yield Profile(
             name=_written(script, first, last),
             handle=_handle(dice, script, first, last, number),

@@ -31,10 +31,12 @@ from realtime.features.accounts.service.pictures import Pictures
 from realtime.features.conversations import ConversationService
 from realtime.features.friends import Acquaintances, FriendBonds, FriendService
 from realtime.features.groups import GroupService
-from realtime.features.messages import MessageService
+from realtime.features.media import MediaService
+from realtime.features.messages import MessageArchive, MessageService
 from realtime.features.messages.actor import ConversationActor
 from realtime.features.messages.commands import MessageCommands
 from realtime.features.messages.schemas import MessageOut
+from realtime.features.messages.service import Surroundings as MessageSurroundings
 from realtime.features.messages.store import Excerpts
 from realtime.features.moderation import ModerationService, Mutes
 from realtime.features.moderation.commands import ModeratorSockets
@@ -47,7 +49,7 @@ from realtime.features.presence.commands import PresenceCommands
 from realtime.features.push import PushService
 from realtime.features.push.commands import PushCommands
 from realtime.features.receipts import ReceiptService
-from realtime.features.search import SearchService
+from realtime.features.search import Indexer, MessageFinder, MessageIndex, SearchService
 from realtime.features.sync import SyncService
 from realtime.features.sync.commands import SyncCommands
 from realtime.features.sync.service import SyncLimits
@@ -66,8 +68,9 @@ from realtime.upkeep import Upkeep
 log = structlog.get_logger(__name__)
 
 STOP_SECONDS = 3.0
-ROLES_EVERY = 0.5
+ROLES_EVERY = 1.0
 UNTOLD_EVERY = 5.0
+STORAGES_EVERY = 3600.0
 
 
 @dataclass(slots=True)
@@ -108,9 +111,11 @@ class Services:
     conversations: ConversationService
     groups: GroupService
     receipts: ReceiptService
+    media: MediaService
     messages: MessageService
     moderation: ModerationService
     search: SearchService
+    indexer: Indexer
     sync: SyncService
     commands: CommandTable
     gateway: Gateway
@@ -189,7 +194,11 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     around = Neighbours(database, accounts.audit, accounts.sessions, people, policy, fanout, notifications)
     groups = GroupService(database, conversations, policy, updates, mutes)
     receipts = ReceiptService(conversations, updates, fanout)
-    messages = MessageService(conversations, receipts, fanout, mutes, batch=streams.batch)
+    media = MediaService(settings, database, policy, fanout, updates)
+    messages = MessageService(
+        MessageSurroundings(conversations, receipts, mutes, media.library), fanout, batch=streams.batch
+    )
+    media.audience.register("message", messages.shows_to)
     sync_limits = SyncLimits(page=streams.page, gap=streams.gap, snapshot=streams.snapshot)
     commands = CommandTable()
     return Services(
@@ -208,9 +217,10 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         accounts=accounts,
         friends=friends,
         presence=(presence := PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace)),
-        profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings)),
+        profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings, media.library)),
         personal=PersonalService(
-            settings, Surroundings(accounts, groups, conversations, notifications, updates)
+            settings,
+            Surroundings(accounts, groups, conversations, notifications, updates, (media.library,)),
         ),
         push=push,
         notifications=notifications,
@@ -219,9 +229,14 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         conversations=conversations,
         groups=groups,
         receipts=receipts,
+        media=media,
         messages=messages,
         moderation=ModerationService(settings.moderation, AppealTokens(settings.secret()), mutes, around),
-        search=SearchService(PeopleFinder(policy, Acquaintances(policy))),
+        search=SearchService(
+            PeopleFinder(policy, Acquaintances(policy)),
+            MessageFinder(archive := MessageArchive(), messages, conversations),
+        ),
+        indexer=Indexer(archive, MessageIndex()),
         sync=SyncService(conversations, messages, receipts, updates, limits=sync_limits),
         commands=commands,
         gateway=Gateway(settings, accounts, commands, actors, local),
@@ -258,7 +273,10 @@ def _wire(services: Services) -> None:
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
     s.messages.on_sending = message_commands.sent_elsewhere
     s.messages.on_stored = _stored_to(s)
-    s.receipts.on_read = s.missed.read
+    s.messages.texts.index = s.indexer.index
+    s.upkeep.also(s.settings.media.sweep, s.media.library.sweep)
+    s.upkeep.also(STORAGES_EVERY, s.media.library.sweep_storages)
+    s.receipts.on_read = s.groups.on_left = s.missed.read
     s.local.read_from("conversation", s.messages)
     s.local.read_from("user", s.updates)
     s.local.on_heard = s.receipts.heard
@@ -269,6 +287,7 @@ def _stored_to(s: Services) -> Callable[[Sequence[MessageOut]], None]:
 
     def stored(messages: Sequence[MessageOut]) -> None:
         s.missed.heard(messages)
+        s.indexer.heard(messages)
         for message in messages:
             s.accounts.activity.sent(message.from_, message.id)
 
@@ -294,11 +313,13 @@ async def _start(services: Services) -> None:
     await services.limits.start()
     await services.accounts.start()
     await services.presence.start()
+    await services.media.start()
     await services.push.start()
     await services.notifications.start()
     await services.moderation.start()
     await services.friends.teller.start()
     services.personal.start()
+    services.indexer.start()
     timeouts = services.settings.timeouts
     services.missed.start(timeouts.ping_interval + timeouts.ping_timeout + timeouts.presence_grace)
     services.upkeep.start(heals=services.bus is not None)
@@ -308,6 +329,7 @@ async def _stop(services: Services) -> None:
     """Actors first, for they use the rest; the bus last, for everything is said through it."""
     await services.upkeep.stop()
     await services.personal.stop()
+    await services.indexer.stop()
     await services.gateway.stop(STOP_SECONDS)
     await services.actors.stop(STOP_SECONDS)
     await services.friends.teller.stop()
@@ -315,6 +337,7 @@ async def _stop(services: Services) -> None:
     await services.messages.stop(STOP_SECONDS)
     await services.missed.stop(STOP_SECONDS)
     await services.notifications.stop(STOP_SECONDS)
+    await services.media.stop()
     await services.push.stop()
     await services.receipts.stop()
     await services.updates.stop(STOP_SECONDS)

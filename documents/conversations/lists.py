@@ -64,6 +64,14 @@ class ConversationList:
         return found[0] if found else None
 
     @staticmethod
+    async def activity_of(user: Id, limit: int) -> list[tuple[Id, datetime]]:
+        """The conversations of a person and when each was last active, the latest first."""
+        mine = (await Member.places_of([user])).get(user, [])
+        found = rows(Conversation).find({"_id": {"$in": mine}}, {"last_at": 1})
+        ordered = await found.sort([("last_at", -1), ("_id", -1)]).limit(limit).to_list()
+        return [(raw["_id"], raw["last_at"]) for raw in ordered]
+
+    @staticmethod
     async def all_of(user: Id, limit: int) -> list[Id]:
         """The conversations of a person by activity, newest first, empty ones too."""
         by_activity: list[Raw] = [

@@ -1,5 +1,6 @@
 """Messages: sending, reading, changing."""
 
 from realtime.features.messages.service import MessageService
+from realtime.features.messages.store import MessageArchive
 
-__all__ = ["MessageService"]
+__all__ = ["MessageArchive", "MessageService"]

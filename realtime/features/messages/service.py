@@ -1,7 +1,8 @@
 """What people can do with messages: the one way in for sockets and for HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from common.clock import now
@@ -17,6 +18,7 @@ from realtime.features.messages.schemas import (
     ConversationEntry,
     DeleteIn,
     EditIn,
+    Media,
     MessageDeleted,
     MessageIn,
     MessageOut,
@@ -29,16 +31,9 @@ from realtime.order import Turns
 from realtime.policy import Verb
 from realtime.streams import Draft, KeyKnown, StreamWriter
 
-MediaAddress = Callable[[Id, Id], Awaitable[str]]
-"""The address of a person's own medium; raises `NotFound`."""
-
 
 class MessageNotFound(NotFound):
     text = "There is no such message."
-
-
-class MediaNotFound(NotFound):
-    code, text = "media_not_found", "There is no such upload of yours."
 
 
 class ClientIdReused(Conflict):
@@ -53,20 +48,24 @@ class EditConflict(Conflict):
     code, text = "edit_conflict", "The message was edited meanwhile."
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What messages stand in: their conversations, who may speak, and what they show."""
+
+    conversations: ConversationService
+    receipts: ReceiptService
+    voices: Voices
+    media: Media
+
+
 class MessageService:
     """Stores messages in their conversation's one order, and changes them."""
 
-    def __init__(
-        self,
-        conversations: ConversationService,
-        receipts: ReceiptService,
-        fanout: Fanout,
-        voices: Voices,
-        *,
-        batch: int = 256,
-    ) -> None:
-        self._conversations, self._receipts, self._fanout = conversations, receipts, fanout
-        self._voices, self._turns = voices, Turns()
+    def __init__(self, around: Surroundings, fanout: Fanout, *, batch: int = 256) -> None:
+        self._conversations, self._receipts = around.conversations, around.receipts
+        self._voices, self._media = around.voices, around.media
+        self._fanout, self._turns = fanout, Turns()
+        self.texts = store.Texts()
         self.on_sending: Callable[[Id, Id], None] | None = None
         """Told of conversation and sender when a message comes that no conversation actor has seen."""
         self.on_stored: Callable[[Sequence[MessageOut]], None] | None = None
@@ -91,8 +90,6 @@ class MessageService:
         """
         self._voices.require_voice(user_id)
         rules.require_content(body)
-        if body.media_id is not None:
-            raise MediaNotFound
         if body.to is not None:
             place = await self._conversations.direct(user_id, body.to)
         else:
@@ -101,6 +98,9 @@ class MessageService:
             await self._require_in(place, body.reply_to)
         await self._conversations.announce(place)
         draft = store.draft_of(place, body, rules.body_hash(place.conversation_id, body))
+        if body.media_id is not None:
+            attached = await self._media.attach(user_id, body.media_id, _ref(draft.entry["_id"]))
+            draft.entry.update(media_url=attached.url, media_type=attached.family)
         self._writer.append(draft)
         return asyncio.get_running_loop().create_task(self._finish(draft, body.client_id))
 
@@ -113,6 +113,8 @@ class MessageService:
 
     async def _answer_again(self, draft: Draft, client_id: str) -> MessageOut:
         """A retry: the stored message, said again for whom the first saying did not reach."""
+        if draft.entry["media_url"] is not None:
+            await self._media.detach(_ref(draft.entry["_id"]))
         known = await Message.of_client(draft.entry["sender"], client_id)
         if known is None or known.body_hash != draft.entry["body_hash"]:
             raise ClientIdReused
@@ -205,7 +207,7 @@ class MessageService:
         async with self._turns.of(message.conversation):
             if message.text != body.text:
                 seen = body.edited_at if "edited_at" in body.model_fields_set else message.edited_at
-                edited = await Message.edit(message.id, user_id, body.text, seen)
+                edited = await self.texts.edit(message, body.text, seen)
                 if edited is None:
                     raise EditConflict
                 message = edited
@@ -222,7 +224,8 @@ class MessageService:
         if message.sender != user_id and not manages:
             raise Forbidden
         async with self._turns.of(message.conversation):
-            message = await Message.erase(message.id) or await self._require_message(user_id, message.id)
+            message = await self.texts.erase(message.id) or await self._require_message(user_id, message.id)
+            await self._media.detach(_ref(message.id))
             deleted = MessageDeleted(
                 conversation_id=message.conversation,
                 message_id=message.id,
@@ -264,6 +267,13 @@ class MessageService:
             raise Invalid.field("messageId", "give messageId, or conversationId and seq")
         return await self._receipts.mark_read(user_id, body.conversation_id, body.seq)
 
+    async def shows_to(self, viewer: Id | None, message_id: Id, _: Id) -> bool:
+        """Whether somebody may see what a message shows."""
+        try:
+            return viewer is not None and (await self._require_message(viewer, message_id)).deleted_at is None
+        except NotFound:
+            return False
+
     async def _require_message(self, user_id: Id, message_id: Id) -> Message:
         """A message in a conversation of the caller's; anything else does not exist."""
         message = await Message.get(message_id)
@@ -290,3 +300,8 @@ class MessageService:
         """Store what waits."""
         await self._writer.stop(seconds)
         await self._conversations.touch()
+
+
+def _ref(message_id: Id) -> str:
+    """How an upload is told that a message shows it."""
+    return f"message:{message_id}"

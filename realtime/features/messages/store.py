@@ -1,13 +1,13 @@
 """Conversations' streams: drafts into stored messages, stored messages into deliveries and wire shapes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from common.clock import iso, now
 from common.ids import Id, new_id
-from documents.conversations import Head, Member
-from documents.messages import Message
+from documents.conversations import ConversationList, Head, Member
+from documents.messages import Message, Text
 from documents.streams import Collision
 from realtime import channels
 from realtime.fanout import Delivery, Fanout, packet_of
@@ -90,6 +90,63 @@ def _quoted(message: Message, longest: int) -> dict[str, Any]:
 
 def _key(sender: Id, client_id: str) -> str:
     return f"{sender}:{client_id}"
+
+
+class Index(Protocol):
+    """By what messages are found."""
+
+    async def editing(self, message: Message, text: str) -> None:
+        """Before a text is replaced."""
+        ...
+
+    async def edited(self, message: Message) -> None:
+        """After it was."""
+        ...
+
+    async def erased(self, message_id: Id) -> None:
+        """A message says nothing any more."""
+        ...
+
+
+class Texts:
+    """Changes what messages say, and by what they are found."""
+
+    index: Index | None = None
+
+    async def edit(self, message: Message, text: str, seen: datetime | None) -> Message | None:
+        """Replace a text if nobody edited it since `seen`."""
+        if self.index is not None:
+            await self.index.editing(message, text)
+        edited = await Message.edit(message.id, message.sender, text, seen)
+        if self.index is not None and edited is not None:
+            await self.index.edited(edited)
+        return edited
+
+    async def erase(self, message_id: Id) -> Message | None:
+        """Take the content out and leave the place; None when it is erased already."""
+        erased = await Message.erase(message_id)
+        if self.index is not None:
+            await self.index.erased(message_id)
+        return erased
+
+
+class MessageArchive:
+    """What was said, for those who look for something in it."""
+
+    async def conversations_of(self, user_id: Id, most: int) -> list[tuple[Id, datetime]]:
+        """Somebody's conversations and when each was last active, the latest first."""
+        return await ConversationList.activity_of(user_id, most)
+
+    async def texts(self, ranges: Mapping[Id, tuple[int, int]]) -> list[Text]:
+        """What was said in conversations behind one `seq` up to another."""
+        return await Message.texts(ranges)
+
+    async def of_ids(self, message_ids: Sequence[Id]) -> list[Message]:
+        return await Message.of_ids(message_ids)
+
+    def heads_since(self, since: datetime, at_once: int) -> AsyncGenerator[dict[Id, int], None]:
+        """The last `seq` of conversations in which something was stored since then, some at a time."""
+        return Message.heads_since(since, at_once)
 
 
 def draft_of(place: Place, body: MessageIn, digest: str) -> Draft:

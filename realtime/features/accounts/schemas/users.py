@@ -253,9 +253,3 @@ def _require_values(body: Wire, clearable: frozenset[str]) -> None:
     for name in sorted(body.model_fields_set - clearable):
         if getattr(body, name) is None:
             raise ValueError(f"{name} cannot be null")
-
-
-class SearchIn(Wire):
-    """Words to look for in names, handles and interests."""
-
-    q: Annotated[str, Field(min_length=1, max_length=64)]

@@ -71,12 +71,13 @@ class PeopleFinder:
         walk = Walk(query, circle.near, await self._counts(query))
         few = await walk.few()
         if few is not None:
-            rows, total = await self._visible(viewer, few), None
-            shown, total, more = _cut(rows, place, window), len(rows), None
+            rows, more = await self._visible(viewer, few), None
+            shown, total = _cut(rows, place, window), len(rows)
         else:
             walk.allow(window.skip)
-            shown = await self._some(viewer, walk, place, window)
-            total = place.total if place else _about(await self._total(walk))
+            shown, total = await asyncio.gather(
+                self._some(viewer, walk, place, window), self._total(walk, place)
+            )
             more = walk.stopped_at
         behind = shown[window.limit - 1][0] if len(shown) > window.limit else more
         cards = [_card(person) for _, person in shown[: window.limit]]
@@ -103,8 +104,10 @@ class PeopleFinder:
         found = await asyncio.gather(*(self._lengths.get(gram) for gram in grams))
         return {gram: count or 0 for gram, count in zip(grams, found, strict=True)}
 
-    async def _total(self, walk: Walk) -> int:
-        return await walk.estimate(await self._totals.get(walk.rarest) or 0)
+    async def _total(self, walk: Walk, place: _Place | None) -> int:
+        if place is not None:
+            return place.total
+        return _about(await walk.estimate(await self._totals.get(walk.rarest) or 0))
 
 
 async def _next(rows: AsyncIterator[Row], most: int) -> list[Row]:

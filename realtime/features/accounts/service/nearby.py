@@ -12,6 +12,8 @@ from documents.accounts.finding import Findable
 from realtime.features.accounts.rules.ranking import Nearness
 
 SECONDS = 60.0
+FRIENDS, IN_COMMON = 2000, 300
+"""So many are told from strangers: the latest friends, and those with most friends in common."""
 MOST_KEPT = 300_000
 """Handles remembered, of all circles together."""
 
@@ -19,12 +21,14 @@ MOST_KEPT = 300_000
 class Acquaintances(Protocol):
     """Whom somebody knows."""
 
-    async def friends_at(self, user_id: Id, at: datetime) -> Sequence[Id]:
-        """Their friends since `at` or longer."""
+    async def friends_at(self, user_id: Id, at: datetime, most: int) -> Sequence[Id]:
+        """Their friends since `at` or longer, the latest first."""
         ...
 
-    async def friends_of_friends(self, user_id: Id, friends: Sequence[Id], at: datetime) -> Mapping[Id, int]:
-        """Those with whom they have most friends in common, and how many."""
+    async def in_common(
+        self, user_id: Id, friends: Sequence[Id], at: datetime, most: int
+    ) -> Mapping[Id, int]:
+        """Those with whom they have most friends in common, as far as a quick look tells, and how many."""
         ...
 
 
@@ -55,8 +59,8 @@ class Nearby:
         return found
 
     async def _look(self, viewer: Id, at: datetime) -> Circle:
-        friends = await self._acquaintances.friends_at(viewer, at)
-        common = await self._acquaintances.friends_of_friends(viewer, friends, at)
+        friends = await self._acquaintances.friends_at(viewer, at, FRIENDS)
+        common = await self._acquaintances.in_common(viewer, friends, at, IN_COMMON)
         keys = await Findable.handle_keys([*friends, *common]) if friends else {}
         near = {keys[one]: Nearness.FRIENDS_IN_COMMON for one in common if one in keys}
         return Circle(at, near | {keys[one]: Nearness.FRIEND for one in friends if one in keys})

@@ -12,16 +12,17 @@ from documents.accounts.finding import Beginning, Findable
 from realtime.features.accounts.rules.ranking import Fit, Nearness, Query, Rank
 
 FEW = 200
-"""So many people are read and sorted."""
-LIST = 1000
-"""The part of a list that is read at once."""
-LISTS = 6
+"""So many people are read and sorted; also, so many who are near."""
+LIST, LISTS = 1000, 6
+"""The part of a list that is read at once to be cut with others, and how often."""
+AT_ONCE, PEOPLE = 40, 600
+"""People read at once, and in all."""
 WORDS, GRAMS = 4, 3
 """So many words, and grams of one, are looked up in the index; all words are looked for in people."""
-PEOPLE = 600
-AT_ONCE = 40
 
 Row = tuple[Rank, Findable]
+Part = tuple[list[str], str | None]
+"""Handle keys, and where the list goes on, if it does."""
 
 
 class Walk:
@@ -32,7 +33,7 @@ class Walk:
         self._parts = self._rarest(_part_grams(word) for word in _telling(query))
         self._starts = self._rarest([words.start_gram(word)] for word in _telling(query))
         self._lists, self._people = LISTS, PEOPLE
-        self._read_to = ""
+        self._first: dict[tuple[str, ...], Part] = {}
         self.stopped_at: Rank | None = None
 
     @staticmethod
@@ -63,10 +64,10 @@ class Walk:
 
     async def few(self) -> list[Row] | None:
         """Everybody, in order, when they are few."""
-        if self._count(self.rarest) > LIST:
+        if self._count(self.rarest) > (LIST if len(self._parts) > 1 else FEW):
             return None
-        keys, is_whole = await self._keys(self._parts, "")
-        if not is_whole or len(keys) > FEW:
+        keys, goes_on = await self._begin(self._parts)
+        if goes_on is not None or len(keys) > FEW:
             return None
         return sorted(self._ranked(await Findable.of_keys(keys)))
 
@@ -74,8 +75,8 @@ class Walk:
         """About how many they are, when so many have the rarest gram."""
         if len(self._parts) == 1:
             return rarest
-        keys, _ = await self._keys(self._parts, "")
-        return len(keys) * max(1, rarest // LIST)
+        keys, goes_on = await self._begin(self._parts)
+        return len(keys) * rarest // LIST if goes_on is not None else len(keys)
 
     # -- many
 
@@ -95,10 +96,13 @@ class Walk:
                 return
 
     async def _near_rows(self) -> list[Row]:
-        keys: Sequence[str] = list(self._near)
+        """Those who fit and are near; if they are many, the first ones, and the rest count as strangers."""
+        keys = list(self._near)
         for gram in self._parts:
             keys = await Findable.among(gram, keys) if keys else keys
-        return sorted(self._ranked(await Findable.of_keys(keys[:PEOPLE]))) if keys else []
+        nearest = sorted(keys, key=lambda key: (self._near[key], key))[:FEW]
+        self._near = {key: self._near[key] for key in nearest}
+        return sorted(self._ranked(await Findable.of_keys(nearest))) if nearest else []
 
     def _strangers(self, fit: Fit, since: Rank | None) -> AsyncGenerator[Row, None]:
         """Those who fit so and are not near, behind a rank."""
@@ -136,29 +140,36 @@ class Walk:
         self, fit: Fit, grams: Sequence[str], after: tuple[str, str] | None
     ) -> AsyncGenerator[Row, None]:
         """By handle; a list is cut with the others before anybody is read."""
-        is_whole = False
-        while not is_whole and self._may_read(fit, after):
-            keys, is_whole = await self._keys(grams, after[1] if after else "")
+        goes_on: str | None = after[1] if after else ""
+        while goes_on is not None and self._may_read(fit, after):
+            keys, goes_on = await self._part(grams, goes_on) if goes_on else await self._begin(grams)
             for start in range(0, len(keys), AT_ONCE):
                 if not self._may_read(fit, after):
                     return
                 some = keys[start : start + AT_ONCE]
-                found = await Findable.of_keys(some)
                 self._people -= len(some)
-                for row in self._far(fit, found):
+                for row in self._far(fit, await Findable.of_keys(some)):
                     yield row
                 after = ("", some[-1])
-            after = ("", self._read_to) if self._read_to else after
+            after = ("", goes_on) if goes_on is not None else after
 
-    async def _keys(self, grams: Sequence[str], after: str) -> tuple[list[str], bool]:
-        """The next handle keys that have all of these grams, and whether no more follow."""
+    async def _begin(self, grams: Sequence[str]) -> Part:
+        """The first part of a list, remembered: it is asked for by several."""
+        known = self._first.get(tuple(grams))
+        if known is None:
+            known = self._first[tuple(grams)] = await self._part(grams, "")
+        return known
+
+    async def _part(self, grams: Sequence[str], after: str) -> Part:
+        """The next handle keys that have all of these grams."""
         self._lists -= 1
         first, *others = grams
-        keys = await Findable.keys(first, after, LIST)
-        is_whole, self._read_to = len(keys) < LIST, keys[-1] if keys else ""
+        most = LIST if others else FEW
+        keys = await Findable.keys(first, after, most)
+        goes_on = keys[-1] if len(keys) == most else None
         for gram in others:
             keys = await Findable.among(gram, keys) if keys else keys
-        return keys, is_whole
+        return keys, goes_on
 
     def _may_read(self, fit: Fit, after: tuple[str, str] | None) -> bool:
         """Whether there is something left of what one request may read; else, where the next one goes on."""

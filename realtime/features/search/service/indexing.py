@@ -1,0 +1,135 @@
+"""Reading new messages for search: behind the senders' backs, a little at a time, less when others are busy.
+
+How far each conversation has been read is stored, so a crash loses nothing. What nobody remembers to read is
+found by looking through the latest messages once a minute, on one node.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from common.clock import now
+from common.errors import as_app_error
+from common.ids import Id
+from documents.search import WordsRead, WordsSweep
+from realtime.features.messages.schemas import MessageOut
+from realtime.features.search.store import MessageIndex, Said
+
+log = structlog.get_logger(__name__)
+
+PAUSE = 0.5
+SWEEP_EVERY = timedelta(seconds=60)
+OVERLAP = timedelta(seconds=60)
+"""How far clocks of nodes may differ, and a commit may take, without a message being overlooked."""
+AT_ONCE, OF_ONE = 100, 50
+"""Messages read at a time, and messages of one conversation."""
+LOOKED_AT = 1000
+MOST_WAITING = 50_000
+REST = 4.0
+"""So many times as long as it worked, it rests."""
+BUSY, BUSY_PAUSE = 0.01, 0.3
+"""Others come first: when the loop is late by so much, it waits."""
+
+
+class Archive(Protocol):
+    """Where messages are read."""
+
+    async def texts(self, ranges: Mapping[Id, tuple[int, int]]) -> Sequence[Said]: ...
+
+    def heads_since(self, since: datetime, at_once: int) -> AsyncGenerator[dict[Id, int], None]: ...
+
+
+class Indexer:
+    """Owns one task, which reads what `heard` says is new."""
+
+    def __init__(self, archive: Archive, index: MessageIndex) -> None:
+        self._archive, self.index = archive, index
+        self._waiting: OrderedDict[Id, int] = OrderedDict()
+        self._task: asyncio.Task[None] | None = None
+
+    def heard(self, messages: Iterable[MessageOut]) -> None:
+        """Messages were stored. Called for every one; what is too much to remember waits for the sweep."""
+        for message in messages:
+            if message.conversation_id in self._waiting or len(self._waiting) < MOST_WAITING:
+                self._waiting[message.conversation_id] = message.seq
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(self._work())
+
+    async def stop(self) -> None:
+        """Leave what is not read to whoever comes next."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
+        sweep_at = loop.time()
+        while True:
+            try:
+                if loop.time() >= sweep_at:
+                    sweep_at = loop.time() + SWEEP_EVERY.total_seconds() / 4
+                    await self._sweep()
+                await self._read_waiting()
+            except Exception as error:
+                if as_app_error(error).code == "internal":
+                    log.exception("indexing_failed")
+            await asyncio.sleep(PAUSE)
+
+    async def _read_waiting(self) -> None:
+        while self._waiting:
+            some = {key: self._waiting[key] for key in list(self._waiting)[:AT_ONCE]}
+            await self.read(some)
+            for key, seq in some.items():
+                if self._waiting.get(key, 0) <= seq:
+                    self._waiting.pop(key, None)
+
+    async def _sweep(self) -> None:
+        """Read whatever was stored since the last time and has not been read, if it is this node's turn."""
+        began, done_to = now(), await WordsSweep.claim(SWEEP_EVERY)
+        if done_to is None:
+            return
+        async for heads in self._archive.heads_since(done_to - OVERLAP, LOOKED_AT):
+            await self.read(heads)
+        await WordsSweep.done(began)
+
+    async def read(self, heads: Mapping[Id, int]) -> None:
+        """Read conversations up to these positions."""
+        positions = await WordsRead.positions(heads.keys())
+        left = {key: (positions[key], seq) for key, seq in heads.items() if positions[key] < seq}
+        while left:
+            await _when_others_rest()
+            started = asyncio.get_running_loop().time()
+            part = _part(left)
+            await self.index.add(await self._archive.texts(part))
+            await WordsRead.advance({key: last for key, (_, last) in part.items()})
+            for key, (_, last) in part.items():
+                head = left.pop(key)[1]
+                if last < head:
+                    left[key] = (last, head)
+            await asyncio.sleep((asyncio.get_running_loop().time() - started) * REST)
+
+
+def _part(left: Mapping[Id, tuple[int, int]]) -> dict[Id, tuple[int, int]]:
+    """The next messages to read, of as many conversations as it takes."""
+    part: dict[Id, tuple[int, int]] = {}
+    count = 0
+    for key, (first, head) in left.items():
+        part[key] = (first, min(head, first + OF_ONE))
+        count += part[key][1] - first
+        if count >= AT_ONCE:
+            break
+    return part
+
+
+async def _when_others_rest() -> None:
+    """Wait a moment, and a longer one if the loop has much to do."""
+    loop = asyncio.get_running_loop()
+    due = loop.time() + PAUSE / 100
+    await asyncio.sleep(PAUSE / 100)
+    if loop.time() - due > BUSY:
+        await asyncio.sleep(BUSY_PAUSE)
