@@ -1,6 +1,7 @@
 """Profiles: what others see of somebody, and what one changes about oneself."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 from common.errors import Conflict, Forbidden
@@ -19,9 +20,10 @@ from realtime.features.accounts.service import views
 from realtime.features.accounts.service.accounts import AccountExists, AccountService
 from realtime.features.accounts.service.changes import changes
 from realtime.features.accounts.service.pictures import Pictures
+from realtime.order import Turns
 from realtime.policy import PersonAbsent, Policy, Verb, View
 
-_TRIES = 5
+_TRIES = 10
 _PICTURES = {"avatar": "avatar", "cover_photo": "coverPhoto"}
 
 
@@ -45,7 +47,7 @@ class ProfileService:
         pictures: Pictures,
     ) -> None:
         self._accounts, self._policy, self._pictures = accounts, policy, pictures
-        self._relations, self._online = relations, online
+        self._relations, self._online, self._turns = relations, online, Turns()
 
     async def show(self, viewer: Id, user_id: Id) -> OwnProfileOut | ProfileOut | PrivateProfileOut:
         """A profile as `viewer` may see it; whoever is blocked, either way, is absent."""
@@ -96,19 +98,30 @@ class ProfileService:
             for name, wire_name in _PICTURES.items()
             if name in body.model_fields_set
         }
+        async with self._turns.of(user_id):
+            before, after = await self._write(user_id, body, pictures)
+        return await self._changed(before, after)
+
+    async def _write(
+        self, user_id: Id, body: ProfileIn, pictures: Mapping[str, str | None]
+    ) -> tuple[User, User]:
+        """A profile before and after; read again when another node has changed it meanwhile."""
         for _ in range(_TRIES):
             user = await self._accounts.people.get(user_id)
             if user is None:
                 raise PersonAbsent
-            changed = await User.change(user_id, user.revision, changes(user, body) | pictures)
+            changed = await User.change(user_id, user.revision, {**changes(user, body), **pictures})
             if changed == "taken":
                 raise AccountExists
             if changed != "stale":
-                return await self._changed(user, changed)
+                return user, changed
         raise ProfileBusy
 
     async def _changed(self, before: User, after: User) -> OwnProfileOut:
         self._accounts.sessions.forget_person(after.id)
+        for name, wire_name in _PICTURES.items():
+            if getattr(before, name) != getattr(after, name):
+                await self._pictures.settled(after.id, wire_name, getattr(after, name))
         await self._online.audience_changed(
             after.id,
             was_shown=_shows_friends(before, "presence"),
