@@ -68,7 +68,7 @@ class Push(_Group):
     fcm: Fcm = Fcm()
     web: WebPush = WebPush()
     ca: Path | None = None
-    """Certificates (PEM) to trust beside the system's, where a proxy stands between us and the providers."""
+    """Certificates (PEM) to trust instead of the system's."""
     devices_per_user: int = Field(default=20, ge=1, le=200)
     delay: float = Field(default=2.0, ge=0)
     """How long a note waits for somebody to read it on an open device."""

@@ -54,10 +54,10 @@ def _browsers(settings: Push, vapid: Vapid) -> BrowserPush:
 
 
 def _trusting(settings: Push) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    if settings.ca is not None:
-        context.load_verify_locations(settings.ca)
-    return context
+    try:
+        return ssl.create_default_context(cafile=settings.ca)
+    except OSError as error:  # SSLError is one
+        raise BadPushKey(f"{settings.ca} holds no certificates") from error
 
 
 def _p256(file: Path) -> EllipticCurvePrivateKey:

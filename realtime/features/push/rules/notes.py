@@ -4,6 +4,7 @@ import hashlib
 import json
 import random
 from base64 import urlsafe_b64encode
+from bisect import bisect_right
 
 from realtime.features.push.schemas.notes import PushNote
 from realtime.features.push.schemas.port import MAX_PAYLOAD
@@ -11,7 +12,6 @@ from realtime.features.push.schemas.port import MAX_PAYLOAD
 MAX_TITLE = 200
 MAX_PAUSE = 3600.0
 _TAG_BYTES = 24
-_MORE = "…".encode()
 
 
 class NoteTooLarge(ValueError):
@@ -25,14 +25,14 @@ def tag(key: str) -> str:
 
 def packed(note: PushNote) -> str:
     """The note as it is stored, its text shortened to what a push can carry; raises `NoteTooLarge`."""
-    title, body = _clean(note.title)[:MAX_TITLE], _clean(note.body)
-    excess = len(_json(note, title, body).encode()) - MAX_PAYLOAD
-    if excess > 0:
-        text = body.encode()
-        if len(text) <= excess + len(_MORE):
-            raise NoteTooLarge(note.type)
-        body = text[: -excess - len(_MORE)].decode(errors="ignore") + _MORE.decode()
-    return _json(note, title, body)
+    title, body = _clean(note.title)[:MAX_TITLE], _clean(note.body[:MAX_PAYLOAD])
+    whole = _json(note, title, body)
+    if len(body) == len(note.body) and len(whole.encode()) <= MAX_PAYLOAD:
+        return whole
+    room = bisect_right(range(len(body)), MAX_PAYLOAD, key=lambda kept: _size(note, title, body[:kept]))
+    if not room:
+        raise NoteTooLarge(note.type)
+    return _json(note, title, body[: room - 1] + "…")
 
 
 def pause(attempt: int, base: float) -> float:
@@ -41,7 +41,12 @@ def pause(attempt: int, base: float) -> float:
 
 
 def _clean(text: str) -> str:
-    return "".join(" " if char < " " else char for char in text if not "\ud800" <= char <= "\udfff")
+    """Without what no phone can show; as long as it was."""
+    return "".join(" " if char < " " or "\ud800" <= char <= "\udfff" else char for char in text)
+
+
+def _size(note: PushNote, title: str, body: str) -> int:
+    return len(_json(note, title, body + "…").encode())
 
 
 def _json(note: PushNote, title: str, body: str) -> str:

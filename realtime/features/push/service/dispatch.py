@@ -19,6 +19,7 @@ from realtime.features.push.service.sorting import Errand, Sorting
 log = structlog.get_logger(__name__)
 
 MAX_WAIT = 3600.0
+CROWDED = 1.0
 KEEP_SHOWN = 14 * 86_400.0
 """Seconds for which we know what a device shows, and can have it removed."""
 
@@ -124,7 +125,7 @@ class Dispatch:
             await Claims.later(one, wait, reached=outcome.reached, counts=not attempt.is_trial)
 
     async def _put_off(self, errand: Errand, circuit: Circuit) -> None:
-        seconds = max(1.0, circuit.seconds_left) * random.uniform(1.0, 1.2)  # noqa: S311  (jitter)
+        seconds = (circuit.seconds_left or CROWDED) * random.uniform(1.0, 1.2)  # noqa: S311  (jitter)
         for one in errand.deliveries:
             await Claims.later(one, seconds, reached=False, counts=False)
 
