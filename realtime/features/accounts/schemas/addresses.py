@@ -6,19 +6,22 @@ from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from common.ids import UUID_PATTERN
+from realtime.features.accounts.schemas import words
 
 _LINK = re.compile(r"https?://[^\s\"'<>\\\x00-\x1f/][^\s\"'<>\\\x00-\x1f]*")
+_LONGEST = 300
 _ID = UUID_PATTERN.strip("^$")
 _MEDIUM = re.compile(
     rf"/api/media/{_ID}(\.[a-z0-9]{{1,5}})?(\?variant=[a-z]{{1,20}})?|/api/user_image/{_ID}/serve/?"
 )
 
 
-def link(text: str) -> str:
+def shown_link(text: str) -> str:
     """`text` as a link; raises `ValueError` for one that hides where it leads, or leads to nowhere public."""
-    if text and not (_LINK.fullmatch(text) and _leads_somewhere(text)):
+    link = words.line(text, _LONGEST)
+    if link and not (_LINK.fullmatch(link) and _leads_somewhere(link)):
         raise ValueError("is an http or https address")
-    return text
+    return link
 
 
 def medium(text: str, origins: Sequence[str]) -> str | None:

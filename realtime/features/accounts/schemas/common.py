@@ -27,7 +27,7 @@ def _line(longest: int) -> AfterValidator:
 
 
 def _something(text: str) -> str:
-    if not text:
+    if not words.is_visible(text):
         raise ValueError("is needed")
     return text
 

@@ -59,7 +59,7 @@ def _skill_name(text: str) -> str:
     return text
 
 
-Link = Annotated[str, StringConstraints(max_length=300), AfterValidator(addresses.link)]
+Link = Annotated[str, AfterValidator(addresses.shown_link)]
 Picture = Annotated[str, StringConstraints(max_length=500)]
 """A medium by its id or its address; the service says whether it is one that may be used."""
 
