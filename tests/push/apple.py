@@ -37,7 +37,7 @@ class Asked:
 
 @dataclass
 class Answer:
-    """What is answered; `hangs` never, `resets` with the end of the stream, `cuts` with that of the connection."""
+    """What is answered, unless it `hangs`, `resets` the stream, `goes away` or `cuts` the connection."""
 
     status: int = 200
     reason: str = ""

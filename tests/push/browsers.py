@@ -62,7 +62,7 @@ class Answer:
 
 
 class PushServer:
-    """Checks who sends and keeps what is sent. `answers` are given in their order, then everything is well."""
+    """Checks who sends and keeps what is sent. `answers` are given in order, then everything is well."""
 
     def __init__(self, key: ec.EllipticCurvePublicKey, contact: str) -> None:
         self._key, self._contact = key, contact

@@ -1,4 +1,4 @@
-"""Google's part: an OAuth server that sells access for signed assertions, and Firebase that wants to see it."""
+"""Google's part: an OAuth server that sells access for signed assertions, and Firebase that asks for it."""
 
 import json
 import time

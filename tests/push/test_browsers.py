@@ -39,7 +39,7 @@ async def test_p21_a_browser_can_read_what_it_gets_and_nobody_else(
     assert 80_000 < int(brought.headers["TTL"]) <= 86_400
     assert brought.headers["Urgency"] == "high"
     assert told.title.encode() not in brought.body
-    with pytest.raises(Exception):  # noqa: B017, PT011  (whatever the library says)
+    with pytest.raises(Exception):  # noqa: B017  (whatever the library says)
         Browser(push_server.url).read(brought.body)
 
 

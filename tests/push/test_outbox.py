@@ -1,4 +1,4 @@
-"""The outbox: what is put is sent once, whatever happens to those who send, and taken back when it was read."""
+"""The outbox: what is put is sent once, whatever happens to those who send, and taken back when read."""
 
 import asyncio
 from collections import Counter
