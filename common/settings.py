@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from common.media_settings import Media, Storage
 from common.push_settings import Push
 from common.redis_url import RedisUrl
 
@@ -167,6 +168,8 @@ class Settings(BaseSettings):
     smtp: Smtp = Smtp()
     tls: Tls = Tls()
     streams: Streams = Streams()
+    storage: Storage = Storage()
+    media: Media = Media()
     push: Push = Push()
     personal: Personal = Personal()
     moderation: Moderation = Moderation()

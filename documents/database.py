@@ -21,6 +21,7 @@ from documents import (
     presence,
     push,
     search,
+    suggestions,
     updates,
 )
 from documents.files import Files
@@ -39,6 +40,7 @@ DOCUMENTS: list[type[Document]] = [
     *notifications.DOCUMENTS,
     *push.DOCUMENTS,
     *search.DOCUMENTS,
+    *suggestions.DOCUMENTS,
     *personal.DOCUMENTS,
 ]
 

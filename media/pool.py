@@ -103,18 +103,19 @@ class Pool:
         self._free = asyncio.Semaphore(workers)
         self._waiting = 0
 
-    async def images(self, source: Path, kind: Kind, folder: Path) -> dict[str, Any]:
+    async def image(self, source: Path, kind: Kind, folder: Path) -> dict[str, Any]:
         """What `media.images.pipeline.make_images` makes of a file; raises `JobRefused` or `PoolBusy`."""
-        return await self._run(
-            {"job": "image", "source": str(source), "kind": asdict(kind), "folder": str(folder)}
-        )
+        return await self._run(_job("image", source, kind, folder))
 
-    async def videos(
+    async def video(self, source: Path, kind: Kind, folder: Path, limits: Limits) -> dict[str, Any]:
+        """What `media.videos.pipeline.look_at` finds."""
+        return await self._run({**_job("video", source, kind, folder), "limits": asdict(limits)})
+
+    async def cut(
         self, source: Path, kind: Kind, folder: Path, limits: Limits, tell: Progress | None = None
     ) -> dict[str, Any]:
-        """What `media.videos.pipeline.make_videos` makes of a file; `tell` hears how much of it is done."""
-        job = {"job": "video", "source": str(source), "kind": asdict(kind), "folder": str(folder)}
-        return await self._run({**job, "limits": asdict(limits)}, tell)
+        """What `media.videos.pipeline.cut` makes; `tell` hears how much of it is done."""
+        return await self._run({**_job("cut", source, kind, folder), "limits": asdict(limits)}, tell)
 
     async def _run(self, job: dict[str, Any], tell: Progress | None = None) -> dict[str, Any]:
         if self._waiting >= self._most_waiting:
@@ -152,3 +153,7 @@ class Pool:
         """End the workers that have nothing to do; the others end with their job."""
         idle, self._idle = self._idle, []
         await asyncio.gather(*(worker.stop() for worker in idle))
+
+
+def _job(name: str, source: Path, kind: Kind, folder: Path) -> dict[str, Any]:
+    return {"job": name, "source": str(source), "kind": asdict(kind), "folder": str(folder)}

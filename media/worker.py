@@ -16,7 +16,7 @@ from media.images.limits import BadImage
 from media.images.pipeline import make_images
 from media.kinds import Kind
 from media.videos.limits import BadVideo, Limits
-from media.videos.pipeline import make_videos
+from media.videos.pipeline import cut, look_at
 
 Json = dict[str, Any]
 
@@ -30,8 +30,13 @@ def image(job: Json) -> Json:
 
 
 def video(job: Json) -> Json:
-    """`source`, `kind`, `folder`, `limits` → what `make_videos` makes; says now and then how far it is."""
-    kind, told = Kind(**job["kind"]), 0.0
+    """`source`, `kind`, `folder`, `limits` → what `look_at` finds."""
+    return asdict(look_at(*_film(job)))
+
+
+def cutting(job: Json) -> Json:
+    """The same → what `cut` makes; says now and then how far it is."""
+    told = 0.0
 
     def tell(done: float) -> None:
         nonlocal told
@@ -39,11 +44,14 @@ def video(job: Json) -> Json:
             told = done
             _say({"progress": round(done, 3)})
 
-    made = make_videos(Path(job["source"]), kind, Path(job["folder"]), Limits(**job["limits"]), tell)
-    return asdict(made)
+    return {"files": [asdict(file) for file in cut(*_film(job), tell)]}
 
 
-JOBS: dict[str, Callable[[Json], Json]] = {"image": image, "video": video}
+def _film(job: Json) -> tuple[Path, Kind, Path, Limits]:
+    return Path(job["source"]), Kind(**job["kind"]), Path(job["folder"]), Limits(**job["limits"])
+
+
+JOBS: dict[str, Callable[[Json], Json]] = {"image": image, "video": video, "cut": cutting}
 
 
 def main() -> None:

@@ -48,10 +48,10 @@ class Upkeep:
     ) -> None:
         self._local, self._revocations, self._departures = local, revocations, departures
         self._revocation_every, self._sweep_every = revocation_every, sweep_every
-        self._chores: list[tuple[float, Callable[[], Awaitable[None]]]] = []
+        self._chores: list[tuple[float, Callable[[], Awaitable[object]]]] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    def also(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def also(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         """Do this, too, so often; said before the start."""
         self._chores.append((seconds, work))
 
@@ -72,7 +72,7 @@ class Upkeep:
                 task.cancel()
             await asyncio.wait(left, timeout=CANCEL_AGAIN)
 
-    def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+    def _every(self, seconds: float, work: Callable[[], Awaitable[object]]) -> None:
         self._tasks.append(asyncio.get_running_loop().create_task(_repeat(seconds, work)))
 
     async def _end_revoked(self) -> None:
@@ -81,7 +81,7 @@ class Upkeep:
             self._local.deliver(Delivery((channels.session(login),), close="signed_out"))
 
 
-async def _repeat(seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+async def _repeat(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:

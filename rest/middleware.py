@@ -25,6 +25,7 @@ from common.errors import (
 )
 from common.ids import new_id
 from rest.access import VERDICT, admit, rate_headers
+from rest.downloads import RangeRefused
 from rest.encoding import finish
 from rest.operations import Handler, Operation, operation_of
 from rest.reply import ADDRESS, encode
@@ -123,7 +124,7 @@ class Edge:
             return self._preflight(request)
         operation = operation_of(request.match_info.handler) or NOWHERE
         try:
-            async with asyncio.timeout(self._settings.timeouts.request):
+            async with asyncio.timeout(None if operation.unhurried else self._settings.timeouts.request):
                 await admit(request, operation, self._services)
                 return await handler(request)
         except TimeoutError:
@@ -155,6 +156,8 @@ class Edge:
             response.headers["Retry-After"] = str(max(1, -int(-problem.retry_after // 1)))
         if problem.status in (408, 413):
             response.force_close()
+        if isinstance(problem, RangeRefused):
+            response.headers["Content-Range"] = f"bytes */{problem.size}"
         return response
 
     # -- headers

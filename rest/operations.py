@@ -32,10 +32,11 @@ class Operation:
     tags: list[str] = field(default_factory=list[str])
     summary: str = ""
     description: str = ""
-    verb: Verb | None = None
+    verb: Verb = Verb.OPEN
     public: bool = False
     budget: bool = True
     token_in_query: bool = False
+    unhurried: bool = False
     body: type[BaseModel] | None = None
     query: type[BaseModel] | None = None
     answers: dict[int, Answer] = field(default_factory=dict[int, Answer])
@@ -58,17 +59,18 @@ def docs(
     *,
     tags: list[str],
     summary: str,
+    verb: Verb,
     description: str = "",
-    verb: Verb | None = None,
     public: bool = False,
     **flags: bool,
 ) -> Callable[[H], H]:
     """Describe a route; without a description its docstring is used. `verb` is what a caller must be allowed.
 
-    `public` routes need no token. Flags: `budget=False` exempts from rate budgets (probes);
-    `token_in_query=True` allows the token in the address, for doors where clients cannot send headers.
+    `public` routes need no token, nor do those whose verb is `OPEN`. Flags: `budget=False` exempts from rate budgets (probes);
+    `token_in_query=True` allows the token in the address, for doors where clients cannot send headers;
+    `unhurried=True` has no deadline, for uploads, which have their own pace.
     """
-    unknown = flags.keys() - {"budget", "token_in_query"}
+    unknown = flags.keys() - {"budget", "token_in_query", "unhurried"}
     if unknown:
         raise TypeError(f"unknown flags: {', '.join(sorted(unknown))}")
 
@@ -80,6 +82,7 @@ def docs(
         operation.description = description or (handler.__doc__ or "").strip()
         operation.budget = flags.get("budget", True)
         operation.token_in_query = flags.get("token_in_query", False)
+        operation.unhurried = flags.get("unhurried", False)
         return handler
 
     return mark

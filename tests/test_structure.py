@@ -5,7 +5,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 
-SHARED = {"base", "connection", "database", "rows", "streams"}
+SHARED = {"base", "connection", "database", "files", "rows", "streams"}
 """Document modules that are tools, not features."""
 FAMILIES = {"conversations": {"conversations", "groups", "messages", "receipts"}}
 """A conversation's members and positions belong to these four; every other module has one feature."""
@@ -35,7 +35,7 @@ def test_a_document_module_is_imported_only_by_the_feature_of_its_name() -> None
 def test_every_module_says_what_lives_in_it() -> None:
     silent = [
         str(file.relative_to(ROOT))
-        for package in ("common", "documents", "realtime", "rest", "loadtests", "tests")
+        for package in ("common", "documents", "media", "realtime", "rest", "loadtests", "tests")
         for file in (ROOT / package).rglob("*.py")
         if "node_modules" not in file.parts
         and file.read_text().strip()

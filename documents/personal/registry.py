@@ -18,6 +18,7 @@ from documents.accounts.audit import AuditHead
 from documents.circles import Circle, Untold
 from documents.conversations import Conversation, Departure, Member
 from documents.friends import Block, Friendship
+from documents.media import Media
 from documents.messages import Message
 from documents.moderation import Case, Report, ReportCount, Sanction
 from documents.notifications import Board, Notification, NotificationChoices
@@ -34,11 +35,13 @@ from documents.personal.holdings import (
     Keep,
     Replace,
     ReplaceWith,
+    TakeOut,
 )
 from documents.presence import Presence
 from documents.push import PushDelivery, PushDevice
 from documents.rows import Raw
 from documents.search import MessageWords, WordsRead, WordsSweep
+from documents.suggestions import Dismissals, SuggestionList
 from documents.updates import Update
 
 
@@ -128,6 +131,16 @@ _FRIENDS = (
         copy=Copy("friendships", "pair", shape=_other),
     ),
     Holding(Circle, {"_id": Delete()}, copy="a counter"),
+    Holding(
+        SuggestionList,
+        {"_id": Delete(), "people.id": Delete()},
+        copy="made anew from the other files when it is asked for",
+    ),
+    Holding(
+        Dismissals,
+        {"_id": Delete(), "people": TakeOut()},
+        copy=Copy("dismissed_suggestions", "_id", ("people",)),
+    ),
     Holding(Untold, {"pair": Delete()}, others=("_id", "change"), copy="news on their way"),
     Holding(
         Block,
@@ -259,6 +272,12 @@ _NOTIFICATIONS = (
     ),
 )
 _OTHERS = (
+    Holding(
+        Media,
+        {"owner": Elsewhere("realtime.features.media, whose bytes go first"), "refs": Elsewhere("owner")},
+        others=("_id", "folder", "files.key", "source.key"),
+        copy=Copy("uploads", "owner", ("_id", "filename", "width", "height", "duration", "uploaded_at")),
+    ),
     Holding(Presence, {"_id": Delete()}, copy=Copy("presence", "_id", ("last_seen", "hidden_since"))),
     Holding(
         PushDevice,

@@ -2,15 +2,16 @@
 # pyright: reportUnknownMemberType=false, reportUnknownVariableType=false, reportUnknownArgumentType=false
 """From an uploaded video to the files we keep. Runs in a worker process, never beside the event loop."""
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from av.bitstream import BitStreamFilterContext
 
-from media.images.pipeline import AVIF_TYPE, make_still
-from media.kinds import JPEG, MP4, WEBP, Kind
+from media.images.pipeline import ImageFile, make_still
+from media.kinds import MP4, Kind
 from media.videos.limits import BadVideo, Limits
 from media.videos.probe import Probe, open_video, probe
 from media.videos.renditions import Encoder, Progress, Rendition, encode, open_hls, open_mp4, size_of
@@ -19,7 +20,6 @@ MAIN = Rendition("", 1080, 6_000_000, 160_000)
 RENDITIONS = (Rendition("360p", 360, 900_000, 96_000), Rendition("720p", 720, 3_000_000, 128_000))
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 POSTER_AT = 1.0
-_TYPES = {".jpg": JPEG.content_type, ".webp": WEBP.content_type, ".avif": AVIF_TYPE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,56 +37,68 @@ class VideoFile:
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What an upload has become. `files` begins with the video itself."""
+    """What is known of a video at once, and the files that were made of it so far.
+
+    `playable`: the video itself is among them, as the first one. Else it has to be encoded anew.
+    """
 
     width: int
     height: int
     duration: float
     blurhash: str
+    playable: bool
     files: Sequence[VideoFile]
 
 
-def make_videos(
-    source: Path, kind: Kind, folder: Path, limits: Limits, tell: Progress = lambda _: None
-) -> VideoInfo:
-    """Probe `source`, which is said to be of that kind, and write what we keep into `folder`.
+def look_at(source: Path, kind: Kind, folder: Path, limits: Limits) -> VideoInfo:
+    """Probe a file that is said to be of that kind; make its poster, and the video itself if that is quick.
 
     Raises `BadVideo` or `VideoTooLarge`.
     """
+    with _as_bad_video():
+        found = probe(source, kind, limits)
+        poster = make_still(_picture_of(source, kind, found), folder, "poster")
+        files = [_of_image(one, folder) for one in poster.files]
+        playable = _may_be_copied(found)
+        size = (found.width, found.height) if playable else size_of(found, MAIN.side)
+        if playable:
+            main = folder / "video.mp4"
+            _copy(source, kind, main)
+            files.insert(0, _file("", main, MP4.content_type, size))
+        return VideoInfo(*size, round(found.duration, 3), poster.blurhash, playable, files)
+
+
+def cut(source: Path, kind: Kind, folder: Path, limits: Limits, tell: Progress) -> Sequence[VideoFile]:
+    """Make what takes its time: renditions for slow and fast lines, and the video itself if it is missing.
+
+    Raises `BadVideo`.
+    """
+    with _as_bad_video():
+        found = probe(source, kind, limits)
+        main, encoders = folder / "video.mp4", list[Encoder]()
+        if not _may_be_copied(found):
+            encoders.append(Encoder(open_mp4(main), found, MAIN))
+        sides = [one for one in RENDITIONS if one.side <= min(found.width, found.height)] or RENDITIONS[:1]
+        for one in sides:
+            output = open_hls(folder / f"{one.name}.m3u8", folder / f"{one.name}.mp4")
+            encoders.append(Encoder(output, found, one))
+        with open_video(source, kind) as container:
+            encode(container, found, encoders, tell)
+        files = _playlists(folder, found, sides)
+        if main.exists():
+            files.insert(0, _file("", main, MP4.content_type, size_of(found, MAIN.side)))
+        return files
+
+
+@contextmanager
+def _as_bad_video() -> Generator[None]:
+    """Decoders raise whatever they stumble over."""
     try:
-        return _make(source, kind, folder, limits, tell)
+        yield
     except (BadVideo, MemoryError):
         raise
-    except Exception as error:  # decoders raise whatever they stumble over
+    except Exception as error:
         raise BadVideo(type(error).__name__) from error
-
-
-def _make(source: Path, kind: Kind, folder: Path, limits: Limits, tell: Progress) -> VideoInfo:
-    found = probe(source, kind, limits)
-    poster = make_still(_picture_of(source, kind, found), folder, "poster")
-    main = folder / "video.mp4"
-    encoders: list[Encoder] = []
-    is_copied = _may_be_copied(found)
-    if is_copied:
-        _copy(source, kind, main)
-    else:
-        encoders.append(Encoder(open_mp4(main), found, MAIN))
-    cut = [one for one in RENDITIONS if one.side <= min(found.width, found.height)] or RENDITIONS[:1]
-    for one in cut:
-        output = open_hls(folder / f"{one.name}.m3u8", folder / f"{one.name}.mp4")
-        encoders.append(Encoder(output, found, one))
-    with open_video(source, kind) as container:
-        encode(container, found, encoders, tell)
-    size = (found.width, found.height) if is_copied else size_of(found, MAIN.side)
-    files = [
-        _file("", main, MP4.content_type, size),
-        *(
-            _file(one.variant, folder / one.path, one.content_type, (one.width, one.height))
-            for one in poster.files
-        ),
-        *_playlists(folder, found, cut),
-    ]
-    return VideoInfo(*size, round(found.duration, 3), poster.blurhash, files)
 
 
 def _may_be_copied(found: Probe) -> bool:
@@ -158,6 +170,10 @@ def _stream_line(one: Rendition, size: int, found: Probe, shown: tuple[int, int]
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},RESOLUTION={width}x{height},"
         f"FRAME-RATE={float(min(found.rate, 60)):.3f}"
     )
+
+
+def _of_image(one: ImageFile, folder: Path) -> VideoFile:
+    return _file(one.variant, folder / one.path, one.content_type, (one.width, one.height))
 
 
 def _file(variant: str, path: Path, content_type: str, size: tuple[int, int]) -> VideoFile:

@@ -40,7 +40,7 @@ async def made(pool: Pool, folder: Path, data: bytes) -> dict[str, Any]:
     out.mkdir(exist_ok=True)
     kind = kind_of(data[:64])
     assert kind is not None, "it is accepted at first sight"
-    result = await pool.images(source, kind, out)
+    result = await pool.image(source, kind, out)
     for file in result["files"]:
         file["data"] = (out / file["path"]).read_bytes()
     return result
@@ -197,7 +197,7 @@ async def test_a_job_that_hangs_is_ended(tmp_path: Path) -> None:
     (tmp_path / "made").mkdir()
 
     with pytest.raises(JobRefused) as refusal:
-        await hasty.images(tmp_path / "upload", PNG, tmp_path / "made")
+        await hasty.image(tmp_path / "upload", PNG, tmp_path / "made")
 
     assert refusal.value.code == "too_expensive"
     await hasty.stop()

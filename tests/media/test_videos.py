@@ -33,8 +33,10 @@ async def made(pool: Pool, source: Path, **limits: Any) -> dict[str, Any]:
     kind = kind_of(source.read_bytes()[:64])
     assert kind is not None, "it is accepted at first sight"
     told: list[float] = []
-    result = await pool.videos(source, kind, out, Limits(**limits), told.append)
-    result["told"] = told
+    result = await pool.video(source, kind, out, Limits(**limits))
+    cut = await pool.cut(source, kind, out, Limits(**limits), told.append)
+    result["told"], result["files"] = told, [*cut["files"], *result["files"]]
+    result["files"].sort(key=lambda file: file["variant"])
     result["bytes"] = {
         f"{file['variant']}.{file['extension']}": (out / file["path"]).read_bytes()
         for file in result["files"]
@@ -198,4 +200,4 @@ async def test_a_playlist_that_calls_itself_a_film_opens_no_other_file(pool: Poo
     (tmp_path / "out").mkdir()
 
     with pytest.raises(JobRefused):
-        await pool.videos(source, MP4, tmp_path / "out", Limits())
+        await pool.video(source, MP4, tmp_path / "out", Limits())

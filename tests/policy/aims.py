@@ -25,8 +25,6 @@ class Aim:
     """What decides about this aim, when it is not the door's own verb."""
     shows: Shows | None = None
     """For lists: whether an answer has the person in it. Who may not see them finds a list without."""
-    surely: bool = True
-    """Whether a list must show whom it may show."""
     fine: frozenset[int] = frozenset()
     """What an allowed request may be answered with, beside success and 409."""
     when: int = HARMLESS
@@ -206,6 +204,12 @@ ROUTES: dict[str, list[Aim]] = {
     "GET /api/devices": ALONE,
     "GET /api/devices/web-key": [Aim(fine=frozenset({404}))],
     "DELETE /api/devices/{id}": [Aim(path={"id": "{device}"}, when=REMOVING)],
+    # -- media
+    "POST /api/upload": [Aim(fine=frozenset({415}))],
+    "GET /api/media": ALONE,
+    "GET /api/media/{fileId}": [_path(fileId="{medium}")],
+    "GET /api/media/{fileId}/url": [_path(fileId="{medium}")],
+    "DELETE /api/media/{fileId}": [Aim(path={"fileId": "{medium}"}, when=REMOVING)],
     # -- moderation
     "POST /api/reports": [
         _says(targetType="user", targetId=PERSON, reason="spam"),
@@ -291,12 +295,16 @@ EVENTS: dict[str, list[Aim]] = {
 }
 
 
+def _without(value: Json, *names: str) -> Json:
+    if not isinstance(value, dict):
+        return value
+    entries = cast("dict[str, Any]", value).items()
+    return {name: _without(inner, *names) for name, inner in entries if name not in names}
+
+
 def said(answer: Reply, words: Words) -> Json:
     """An answer without what differs from request to request, and with words for what it is about."""
-    body = answer.body
-    if isinstance(body, dict):
-        body = {name: value for name, value in body.items() if name != "request_id"}
-    text = repr((answer.status, body))
+    text = repr((answer.status, _without(answer.body, "request_id", "updates")))
     for thing in THINGS:
         text = text.replace(words[thing], f"{{{thing}}}")
     return text

@@ -14,9 +14,12 @@ from tests.staff import act, case_about, new_admin, put, report
 
 THINGS = (
     "person", "username", "session", "notification", "group", "message", "chat", "chat_message", "device",
-    "case", "action",
+    "case", "action", "medium",
 )  # fmt: skip
 """Words for a person and what is theirs. `chat` is the viewer's and theirs, `group` is only theirs."""
+
+PIXEL = b"GIF87a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff,\0\0\0\0\1\0\1\0\0\2\2D\1\0;"
+"""As small as an image can be."""
 
 MINE = ("me", "my_id", "my_group", "my_token", "my_password", "company")
 """Words for the viewer and what is theirs."""
@@ -42,23 +45,19 @@ class Pair:
     device: Device
 
     async def relate(self) -> None:
-        """Make the two what they are to be, whatever they have become."""
+        """Make the two what they are to be, whatever a request has made of them."""
         viewer, other = self.viewer.http, self.other.http
         to_other, to_viewer = {"userId": self.other.id}, {"userId": self.viewer.id}
-        if self.relation in {Relation.SELF, Relation.BANNED, Relation.NOT_APPROVED}:
-            return
-        for http, body, steps in (
-            (viewer, to_other, ("unblock",)),
-            (other, to_viewer, ("unblock", "block", "unblock")),
-        ):
-            for step in steps:
-                await http.post(f"/api/friends/{step}", body)
-        for http, body, step in {
-            Relation.FRIEND: ((viewer, to_other, "request"), (other, to_viewer, "accept")),
-            Relation.PENDING: ((viewer, to_other, "request"),),
+        clean = (viewer, to_other, "block"), (viewer, to_other, "unblock")
+        steps = {
+            Relation.FRIEND: (*clean, (viewer, to_other, "request"), (other, to_viewer, "accept")),
+            Relation.PENDING: (*clean, (viewer, to_other, "request")),
+            Relation.STRANGER: clean,
+            Relation.ADMIN: clean,
             Relation.BLOCKING: ((viewer, to_other, "block"),),
             Relation.BLOCKED_BY: ((other, to_viewer, "block"),),
-        }.get(self.relation, ()):
+        }
+        for http, body, step in steps.get(self.relation, ()):
             assert (await http.post(f"/api/friends/{step}", body)).status == 200
 
 
@@ -99,6 +98,9 @@ class Stage:
         await report(company, "user", other.id)
         case = await case_about(self.admin, other.id)
         action = await act(self.admin, other.id, "warn")
+        medium = (await other.upload(PIXEL)).data
+        shown = await other.http.patch(f"/api/users/{other.id}/profile", {"coverPhoto": medium["id"]})
+        assert shown.status == 200, shown.body
         sessions = (await other.http.get("/api/auth/sessions")).data
         notifications = (await other.http.get("/api/notifications")).data
         return {
@@ -112,6 +114,7 @@ class Stage:
             "device": device["id"],
             "case": case["id"],
             "action": action["id"],
+            "medium": medium["id"],
             **({"chat": chat["conversationId"], "chat_message": chat["id"]} if chat else {}),
         }
 

@@ -2,7 +2,7 @@
 
 import unicodedata
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Protocol
 
 from pydantic import AfterValidator, Field, StringConstraints
 
@@ -46,6 +46,30 @@ Text = Annotated[str, StringConstraints(max_length=MAX_TEXT), AfterValidator(_cl
 Emoji = Annotated[str, StringConstraints(min_length=1, max_length=16), AfterValidator(_emoji)]
 MediaUrl = Annotated[str, StringConstraints(max_length=2048), AfterValidator(_address)]
 Seq = Annotated[int, Field(strict=True, ge=0, le=2**53)]
+
+
+class Attached(Protocol):
+    """An upload that a message shows."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def family(self) -> str:
+        """`image` or `video`."""
+        ...
+
+
+class Media(Protocol):
+    """People's uploads."""
+
+    async def attach(self, owner: Id, media_id: Id, ref: str) -> Attached:
+        """Let `ref` show one's own upload; raises `MediaNotFound`."""
+        ...
+
+    async def detach(self, ref: str) -> None:
+        """`ref` shows no upload any more."""
+        ...
 
 
 class MessageIn(Wire):

@@ -1,39 +1,63 @@
 """Pictures that people show of themselves: their own media, by id or by an address of ours."""
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Iterable
+from typing import Protocol
 
-from common.errors import Invalid, NotFound
+from common.errors import Invalid
 from common.ids import Id, is_id
 from common.settings import Settings
 from realtime.features.accounts.schemas import addresses
 
-MediaAddress = Callable[[Id, Id], Awaitable[str]]
-"""The address of a person's own medium; raises `NotFound`."""
+_REFS = {"avatar": "avatar", "coverPhoto": "cover"}
+_ADDRESS = re.compile(r"/api/media/([0-9a-f-]{36})(?:\?.*)?")
 
 
-class MediaNotFound(NotFound):
-    code, text = "media_not_found", "There is no such upload of yours."
+class Attached(Protocol):
+    """An upload that is shown."""
+
+    @property
+    def url(self) -> str: ...
 
 
-async def no_media(user_id: Id, media_id: Id) -> str:
-    """Nobody has uploaded anything."""
-    raise MediaNotFound
+class Media(Protocol):
+    """People's uploads."""
+
+    async def attach(self, owner: Id, media_id: Id, ref: str) -> Attached:
+        """Let `ref` show one's own upload; raises `MediaNotFound`."""
+        ...
+
+    async def detach(self, ref: str, *, but: Iterable[Id] = ()) -> None:
+        """`ref` shows no upload any more, or none but these."""
+        ...
 
 
 class Pictures:
     """Finds the address a picture is kept under. Nothing is fetched, and nothing foreign is let in."""
 
-    def __init__(self, settings: Settings, address: MediaAddress = no_media) -> None:
+    def __init__(self, settings: Settings, media: Media) -> None:
         self._origins = [origin.rstrip("/") for origin in (settings.public_url, settings.cdn_url) if origin]
-        self._address = address
+        self._media = media
 
     async def kept(self, user_id: Id, field: str, text: str | None) -> str | None:
         """The address of what `text` names; None for nothing. Raises `Invalid` for what is not ours."""
         if not text:
             return None
-        if is_id(text):
-            return await self._address(user_id, text)
-        path = addresses.medium(text, self._origins)
+        path = None if is_id(text) else addresses.medium(text, self._origins)
+        media_id = text if path is None else _named_in(path)
+        if media_id is not None and is_id(media_id):
+            return (await self._media.attach(user_id, media_id, f"{_REFS[field]}:{user_id}")).url
         if path is None:
             raise Invalid.field(field, "is the id or the address of a picture uploaded here")
         return path
+
+    async def settled(self, user_id: Id, field: str, address: str | None) -> None:
+        """This is what is shown now: whatever was shown before is shown no more."""
+        shown = _named_in(address) if address else None
+        await self._media.detach(f"{_REFS[field]}:{user_id}", but=[shown] if shown else [])
+
+
+def _named_in(path: str) -> Id | None:
+    """The upload that an address of ours names."""
+    match = _ADDRESS.fullmatch(path)
+    return match[1] if match else None
