@@ -25,7 +25,7 @@ from documents.database import Database
 from realtime.actors import Actors
 from realtime.fanout import Fanout, LocalFanout
 from realtime.fanout.bus import BusKey, RedisBus
-from realtime.features.accounts import AccountService, PeopleFinder, ProfileService
+from realtime.features.accounts import AccountService, Kindred, PeopleFinder, ProfileService
 from realtime.features.accounts.commands import AccountCommands
 from realtime.features.accounts.service.pictures import Pictures
 from realtime.features.conversations import ConversationService
@@ -50,6 +50,12 @@ from realtime.features.push import PushService
 from realtime.features.push.commands import PushCommands
 from realtime.features.receipts import ReceiptService
 from realtime.features.search import Indexer, MessageFinder, MessageIndex, SearchService
+from realtime.features.suggestions import (
+    FriendsInCommon,
+    SameUniversity,
+    SharedInterests,
+    SuggestionService,
+)
 from realtime.features.sync import SyncService
 from realtime.features.sync.commands import SyncCommands
 from realtime.features.sync.service import SyncLimits
@@ -116,6 +122,7 @@ class Services:
     moderation: ModerationService
     search: SearchService
     indexer: Indexer
+    suggestions: SuggestionService
     sync: SyncService
     commands: CommandTable
     gateway: Gateway
@@ -233,10 +240,11 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         messages=messages,
         moderation=ModerationService(settings.moderation, AppealTokens(settings.secret()), mutes, around),
         search=SearchService(
-            PeopleFinder(policy, Acquaintances(policy)),
+            PeopleFinder(policy, acquaintances := Acquaintances(policy)),
             MessageFinder(archive := MessageArchive(), messages, conversations),
         ),
         indexer=Indexer(archive, MessageIndex()),
+        suggestions=_suggestions(policy, acquaintances),
         sync=SyncService(conversations, messages, receipts, updates, limits=sync_limits),
         commands=commands,
         gateway=Gateway(settings, accounts, commands, actors, local),
@@ -248,6 +256,13 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
             sweep_every=timeouts.stream_sweep,
         ),
     )
+
+
+def _suggestions(policy: Policy, acquaintances: Acquaintances) -> SuggestionService:
+    """With everything that gives reasons to know somebody."""
+    alike = Kindred()
+    sources = (FriendsInCommon(acquaintances), SharedInterests(alike), SameUniversity(alike))
+    return SuggestionService(policy, acquaintances, alike, sources)
 
 
 def _wire(services: Services) -> None:

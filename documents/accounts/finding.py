@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from common.ids import Id
+from documents.accounts.choices import Shown, audience
 from documents.accounts.standing import active
 from documents.accounts.users import User
 from documents.rows import Raw, rows
 
 _FIELDS = ("name", "handle", "avatar", "handle_key", "search_handle", "search_name", "search_text")
 _SHOWN = dict.fromkeys(_FIELDS, 1)
+_DESCRIBED = dict.fromkeys(("name", "handle", "avatar", "interests", "university", "settings"), 1)
 _KEYS: Raw = {"handle_key": 1, "_id": 0}
 _BY_GRAM = [("search_grams", 1), ("handle_key", 1)]
 _LAST = "\U0010ffff"
@@ -78,10 +80,44 @@ class Findable:
         return [_findable(raw) for raw in await found.to_list()]
 
     @staticmethod
+    async def described(ids: Collection[Id]) -> list["Described"]:
+        """These people, if they are active, with what everybody may see of them."""
+        found = rows(User).find({"_id": {"$in": list(ids)}, **active()}, _DESCRIBED)
+        return [_described(raw) for raw in await found.to_list()]
+
+    @staticmethod
     async def handle_keys(ids: Collection[Id]) -> dict[Id, str]:
         """The handle keys of these people."""
         found = rows(User).find({"_id": {"$in": list(ids)}}, {"handle_key": 1})
         return {raw["_id"]: raw["handle_key"] for raw in await found.to_list()}
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """A person with what they share with everybody; what they do not is empty."""
+
+    id: Id
+    name: str
+    handle: str
+    avatar: str | None
+    interests: Sequence[str]
+    university: str
+
+
+def _described(raw: Raw) -> Described:
+    settings = raw["settings"]
+
+    def is_public(shown: Shown) -> bool:
+        return audience(settings["privacy"], settings.get("visibility", {}), shown) == "public"
+
+    return Described(
+        raw["_id"],
+        raw["name"],
+        raw["handle"],
+        raw["avatar"],
+        raw["interests"] if is_public("interests") else (),
+        raw["university"] if is_public("education") else "",
+    )
 
 
 def _counting(gram: str, most: int) -> list[Raw]:

@@ -6,6 +6,7 @@ from realtime.features.accounts.service.activity import ActivityService
 from realtime.features.accounts.service.administration import AdministrationService
 from realtime.features.accounts.service.audit import AuditService
 from realtime.features.accounts.service.finder import PeopleFinder
+from realtime.features.accounts.service.kindred import Kindred
 from realtime.features.accounts.service.people import People
 from realtime.features.accounts.service.profiles import ProfileService
 from realtime.gateway.session import Identity
@@ -16,6 +17,7 @@ __all__ = [
     "AdministrationService",
     "AuditService",
     "Identity",
+    "Kindred",
     "Online",
     "People",
     "PeopleFinder",

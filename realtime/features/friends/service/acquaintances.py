@@ -1,6 +1,6 @@
 """Whom somebody knows, directly and through friends, within bounds however many friends people have."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -30,6 +30,10 @@ class Acquaintances:
     async def friends_at(self, user_id: Id, at: datetime, most: int) -> Sequence[Id]:
         """Their friends since `at` or longer, the latest first."""
         return await Friendship.friends_at(user_id, at, most)
+
+    async def bound(self, user_id: Id, user_ids: Collection[Id]) -> set[Id]:
+        """Those of these who are friends, have asked, or were asked."""
+        return set(await Friendship.states_with(user_id, user_ids)) if user_ids else set()
 
     async def in_common(
         self, user_id: Id, friends: Sequence[Id], at: datetime, most: int
