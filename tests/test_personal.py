@@ -17,7 +17,7 @@ def paths_of(model: type[BaseModel], prefix: str = "") -> Iterator[tuple[str, bo
     for name, field in model.model_fields.items():
         if name == "revision_id":
             continue
-        path = prefix + ("_id" if name == "id" else name)
+        path = prefix + ("_id" if name == "id" and issubclass(model, Document) else name)
         yield path, type_checked in field.metadata
         yield from _inside(field.annotation, path)
 
