@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
-from typing import ClassVar, TypeVar
+from typing import ClassVar, Literal, TypeVar
 
 from beanie import Document
 from pydantic import Field
@@ -12,11 +12,22 @@ from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, new_id
-from documents.rows import rows
+from documents.rows import Raw, rows
 
 T = TypeVar("T")
 
+Mark = tuple[datetime, Id]
+"""Where a list goes on: the time and the id of the last row shown."""
+
 _ATTEMPTS = 20
+
+
+class NoRoom(Exception):
+    """There are as many as there may be."""
+
+    def __init__(self, what: Literal["friends", "requests", "blocks"]) -> None:
+        super().__init__(what)
+        self.what = what
 
 
 class Circle(Document):
@@ -80,3 +91,11 @@ async def transaction(work: Callable[[AsyncClientSession], Awaitable[T]]) -> T:
         except DuplicateKeyError:
             continue
     raise TimeoutError
+
+
+def behind(time: str, mark: Mark | None) -> Sequence[Raw]:
+    """What comes after a mark in a list that begins with the newest."""
+    if mark is None:
+        return ()
+    moment, last = mark
+    return ({"$or": [{time: {"$lt": moment}}, {time: moment, "_id": {"$lt": last}}]},)

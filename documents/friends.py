@@ -1,4 +1,4 @@
-"""Friendships, one document for each two people, and blocks, one for each direction."""
+"""Friendships, one document for each two people."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,21 +7,17 @@ from typing import Any, ClassVar, Literal
 
 from beanie import Document
 from pydantic import Field
-from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo import ASCENDING, DESCENDING, IndexModel
 from pymongo.asynchronous.client_session import AsyncClientSession
-from pymongo.errors import DuplicateKeyError
 
 from common.clock import now
 from common.ids import Id, derived_id
-from documents.accounts import Caller, User
-from documents.circles import Circle, Untold, transaction
+from documents.accounts import User
+from documents.blocks import Block
+from documents.circles import Circle, Mark, NoRoom, Untold, behind, transaction
 from documents.rows import Raw, rows
 
 State = Literal["pending", "accepted"]
-Mark = tuple[datetime, Id]
-"""Where a list goes on: the time and the id of the last row shown."""
-
-_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,14 +26,6 @@ class Room:
 
     friends: int
     requests: int
-
-
-class NoRoom(Exception):
-    """There are as many as there may be."""
-
-    def __init__(self, what: Literal["friends", "requests"]) -> None:
-        super().__init__(what)
-        self.what = what
 
 
 class Friendship(Document):
@@ -86,10 +74,10 @@ class Friendship(Document):
             if before is not None:
                 return await cls._befriend(before, room, session), True
             await Circle.take_turn([asker], session)
-            await cls._require_room([asker], room.friends - 1, session)
+            await cls._require_room([asker], room.friends, session)
             waiting = {"pair": asker, "state": "pending", "asked_by": asker}
             if (
-                await rows(cls).count_documents(waiting, limit=room.requests, session=session)
+                await rows(cls).count_documents(waiting, limit=room.requests + 1, session=session)
                 >= room.requests
             ):
                 raise NoRoom("requests")
@@ -120,7 +108,7 @@ class Friendship(Document):
     async def _befriend(cls, before: "Friendship", room: Room, session: AsyncClientSession) -> "Friendship":
         """Make friends of two people, if either may have one more."""
         await Circle.take_turn(before.pair, session)
-        await cls._require_room(before.pair, room.friends - 1, session)
+        await cls._require_room(before.pair, room.friends, session)
         after = before.model_copy(update={"state": "accepted", "changed_at": now()})
         change = {"state": after.state, "changed_at": after.changed_at}
         await rows(cls).update_one({"_id": before.id}, {"$set": change}, session=session)
@@ -131,7 +119,7 @@ class Friendship(Document):
     async def _require_room(cls, people: Iterable[Id], most: int, session: AsyncClientSession) -> None:
         for person in people:
             friends = {"pair": person, "state": "accepted"}
-            if await rows(cls).count_documents(friends, limit=most + 1, session=session) > most:
+            if await rows(cls).count_documents(friends, limit=most + 1, session=session) >= most:
                 raise NoRoom("friends")
 
     @classmethod
@@ -230,93 +218,9 @@ class Friendship(Document):
         cls, user: Id, only: Mapping[str, Any], limit: int, *, before: Mark | None = None, skip: int = 0
     ) -> Sequence["Friendship"]:
         """A person's friendships or requests, newest first."""
-        where = [{"pair": user, **only}, *_behind("changed_at", before)]
+        where = [{"pair": user, **only}, *behind("changed_at", before)]
         found = cls.find({"$and": where}).sort("-changed_at", "-_id").skip(skip).limit(limit)
         return await found.to_list()
-
-
-class Block(Document):
-    """`blocker` wants nothing to do with `blocked`."""
-
-    id: Id = Field()  # pyright: ignore[reportIncompatibleVariableOverride]
-    blocker: Id
-    blocked: Id
-    at: datetime
-
-    class Settings:
-        name = "blocks"
-        indexes: ClassVar = [
-            IndexModel([("blocker", ASCENDING), ("at", DESCENDING), ("_id", DESCENDING)]),
-            IndexModel([("blocked", ASCENDING)]),
-        ]
-
-    @staticmethod
-    def id_of(blocker: Id, blocked: Id) -> Id:
-        return derived_id("block", blocker, blocked)
-
-    @classmethod
-    async def place(cls, blocker: Id, blocked: Id) -> "Block":
-        """Block someone; the block as it then is, also when it was one before."""
-        fresh = {"blocker": blocker, "blocked": blocked, "at": now()}
-        for _ in range(_ATTEMPTS):
-            try:
-                found = await rows(cls).find_one_and_update(
-                    {"_id": cls.id_of(blocker, blocked)},
-                    {"$setOnInsert": fresh},
-                    upsert=True,
-                    return_document=ReturnDocument.AFTER,
-                )
-            except DuplicateKeyError:
-                continue
-            return cls.model_validate(found)
-        raise TimeoutError
-
-    @classmethod
-    async def lift(cls, blocker: Id, blocked: Id) -> bool:
-        """Take a block back; False when there was none."""
-        result = await rows(cls).delete_one({"_id": cls.id_of(blocker, blocked)})
-        return result.deleted_count == 1
-
-    @classmethod
-    async def between(cls, one: Id, other: Id) -> tuple[set[Id], dict[Id, Caller]]:
-        """Who of these two has blocked the other, and how both stand: one query, for every message asks."""
-        where = {"_id": {"$in": [cls.id_of(one, other), cls.id_of(other, one)]}}
-        people, blocks = await User.callers_beside([one, other], cls, where)
-        return {block["blocker"] for block in blocks}, people
-
-    @classmethod
-    async def among(cls, user: Id, others: Iterable[Id]) -> set[tuple[Id, Id]]:
-        """The blocks between this person and `others`, as (blocker, blocked)."""
-        ids = [one for other in others for one in (cls.id_of(user, other), cls.id_of(other, user))]
-        found = rows(cls).find({"_id": {"$in": ids}}, {"blocker": 1, "blocked": 1, "_id": 0})
-        return {(entry["blocker"], entry["blocked"]) for entry in await found.to_list()}
-
-    @classmethod
-    async def hidden_from(cls, viewer: Id) -> set[Id]:
-        """Everyone who has blocked this person or was blocked by them."""
-        where = {"$or": [{"blocker": viewer}, {"blocked": viewer}]}
-        found = rows(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
-        return {one for entry in await found.to_list() for one in entry.values() if one != viewer}
-
-    @classmethod
-    async def pairs_of_each(cls, users: Collection[Id]) -> set[tuple[Id, Id]]:
-        """Every block these people are part of, as (blocker, blocked)."""
-        part = {"$in": list(users)}
-        where = {"$or": [{"blocker": part}, {"blocked": part}]}
-        found = rows(cls).find(where, {"blocker": 1, "blocked": 1, "_id": 0})
-        return {(entry["blocker"], entry["blocked"]) for entry in await found.to_list()}
-
-    @classmethod
-    async def count_of(cls, blocker: Id) -> int:
-        return await rows(cls).count_documents({"blocker": blocker})
-
-    @classmethod
-    async def page(
-        cls, blocker: Id, limit: int, *, before: Mark | None = None, skip: int = 0
-    ) -> Sequence["Block"]:
-        """Whom a person has blocked, newest first."""
-        where = [{"blocker": blocker}, *_behind("at", before)]
-        return await cls.find({"$and": where}).sort("-at", "-_id").skip(skip).limit(limit).to_list()
 
 
 def _latest_friendships(name: str, at: datetime, each: int) -> Raw:
@@ -331,11 +235,6 @@ def _latest_friendships(name: str, at: datetime, each: int) -> Raw:
     return {"$lookup": {**lookup, "pipeline": pipeline, "as": name}}
 
 
-def _behind(time: str, mark: Mark | None) -> Sequence[Raw]:
-    if mark is None:
-        return ()
-    moment, last = mark
-    return ({"$or": [{time: {"$lt": moment}}, {time: moment, "_id": {"$lt": last}}]},)
-
-
 DOCUMENTS: list[type[Document]] = [Friendship, Block, Circle, Untold]
+
+__all__ = ["DOCUMENTS", "Block", "Friendship", "Mark", "NoRoom", "Room", "State", "Untold"]

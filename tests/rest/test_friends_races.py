@@ -192,6 +192,18 @@ async def test_nobody_has_more_requests_waiting_than_possible(
     assert codes == {"asked": 2, "too_many_friend_requests": 4}
 
 
+async def test_nobody_blocks_more_people_than_possible(
+    nodes: tuple[str, str], ann: Person, join: SignUp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "MAX_BLOCKED", 2)
+    people = [await join(f"p{n}") for n in range(5)]
+
+    replies = await asyncio.gather(*(do(ann, "block", one, nodes[n % 2]) for n, one in enumerate(people)))
+
+    codes = Counter(reply.body.get("code", "blocked") for reply in replies)
+    assert codes == {"blocked": 2, "too_many_blocked": 3}
+
+
 # -- what breaks
 
 

@@ -28,6 +28,9 @@ class TooManyBlocked(Conflict):
     code, text = "too_many_blocked", f"At most {MAX_BLOCKED} people can be blocked."
 
 
+_TOO_MUCH = {"friends": TooManyFriends, "requests": TooManyFriendRequests, "blocks": TooManyBlocked}
+
+
 def room() -> Room:
     """What a person's friends and requests have to fit into."""
     return Room(MAX_FRIENDS, MAX_REQUESTS)
@@ -39,9 +42,4 @@ def saying_what_is_too_much() -> Generator[None]:
     try:
         yield
     except NoRoom as error:
-        raise (TooManyFriends if error.what == "friends" else TooManyFriendRequests) from None
-
-
-def require_room_for_block(blocked: int) -> None:
-    if blocked >= MAX_BLOCKED:
-        raise TooManyBlocked
+        raise _TOO_MUCH[error.what] from None

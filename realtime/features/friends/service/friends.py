@@ -144,9 +144,9 @@ class FriendService:
     async def block(self, user_id: Id, other_id: Id) -> RelationOut:
         """Have nothing to do with someone any more; they hear only that a friendship or request has ended."""
         await self._require(user_id, Verb.BLOCK, other_id)
-        rules.require_room_for_block(await Block.count_of(user_id))
         try:
-            block = await Block.place(user_id, other_id)
+            with rules.saying_what_is_too_much():
+                block = await Block.place(user_id, other_id, rules.MAX_BLOCKED)
         finally:
             self._policy.forget(user_id, other_id)
         if await Friendship.end(user_id, other_id) is not None:
