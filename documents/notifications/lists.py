@@ -1,14 +1,20 @@
 """A person's notifications as lists show them: read at one moment, with the version of that moment."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import DESCENDING
+from pymongo.errors import OperationFailure
 
 from common.ids import Id
 from documents.notifications.boards import Board
 from documents.notifications.notifications import Notification
 from documents.rows import Raw, rows
+
+SNAPSHOT_UNAVAILABLE = 246
+"""What the server says for a moment after an index was made."""
+_PAUSES = (0.02, 0.1, 0.5)
 
 Mark = tuple[datetime, Id]
 """Where a list goes on: the time and the id of the last row shown."""
@@ -37,6 +43,17 @@ class Shown:
 
 async def shown(user: Id, window: Window) -> Shown:
     """Newest first, at most one more than the window's limit."""
+    for pause in _PAUSES:
+        try:
+            return await _shown(user, window)
+        except OperationFailure as failure:
+            if failure.code != SNAPSHOT_UNAVAILABLE:
+                raise
+        await asyncio.sleep(pause)
+    return await _shown(user, window)
+
+
+async def _shown(user: Id, window: Window) -> Shown:
     listed: Raw = {"user": user, "state": "shown"}
     if window.unread:
         listed["unread"] = True

@@ -22,7 +22,7 @@ async def is_told(person: Person, *expected: tuple[str, int, str]) -> None:
         return await told(person) == list(expected)
 
     try:
-        await eventually(holds)
+        await eventually(holds, seconds=20)
     except AssertionError:
         assert await told(person) == list(expected)
 
@@ -133,6 +133,17 @@ async def test_in_a_group_those_are_told_who_are_not_there_and_have_not_muted_it
     await is_told(bob, ("2 new messages in chess.", 2, ann.id))
 
     assert await told(cyd) == await told(dan) == await told(ann) == []
+
+
+async def test_who_has_left_a_group_is_told_nothing_of_it_any_more(ann: Person, bob: Person) -> None:
+    anns = await ann.device()
+    group = await found_group(ann, bob)
+    await anns.send("hello", conversationId=group)
+    await is_told(bob, ("ann wrote in chess.", 1, ann.id))
+
+    await ann.http.delete(f"/api/conversations/{group}/members/{bob.id}")
+
+    await is_told(bob)
 
 
 async def test_of_a_large_group_nobody_is_told_message_by_message(

@@ -325,6 +325,21 @@ async def test_who_has_told_a_change_does_not_take_later_ones_for_told(
     assert [said["version"] for said in phone.all("notification")] == [1, 2]
 
 
+async def test_what_cannot_be_stored_takes_nothing_else_with_it(
+    plaza: Node, ann: Person, bob: Person
+) -> None:
+    good = [Note("post_like", f"p{n}", "…", actor_id=bob.id, data={"post": n}) for n in range(5)]
+    bad = Note("post_like", "bad", "…", actor_id=bob.id, data={"post": 2**70})
+
+    results = await asyncio.gather(
+        *(plaza.services.notifications.notify(ann.id, note) for note in (*good[:2], bad, *good[2:])),
+        return_exceptions=True,
+    )
+
+    assert [result is None for result in results] == [True, True, False, True, True, True]
+    assert (await snapshot(ann))["unread"] == 5
+
+
 async def test_reading_the_list_tells_what_was_left_untold(
     plaza: Node, database: Database, ann: Person, bob: Person
 ) -> None:

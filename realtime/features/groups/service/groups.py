@@ -70,6 +70,8 @@ class GroupService:
         self._database, self._conversations = database, conversations
         self._policy, self._updates, self._voices = policy, updates, voices
         self._news = GroupNews(conversations, updates)
+        self.on_left: Callable[[Id, Id], Awaitable[None]] | None = None
+        """Told of person and group when somebody has left or was removed."""
 
     # -- founding and naming
 
@@ -247,6 +249,8 @@ class GroupService:
     async def _tell_removed(self, departure: Departure) -> None:
         if not departure.told:
             await self._news.departed(departure)
+            if self.on_left is not None:
+                await self.on_left(departure.user, departure.conversation)
             await Departure.mark_told(departure.id)
 
     async def finish_departures(self) -> None:

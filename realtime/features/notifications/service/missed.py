@@ -223,7 +223,7 @@ class MissedMessages:
         await self._notifications.withdraw_many("new_message", read)
 
     async def read(self, user_id: Id, conversation_id: Id) -> None:
-        """The person has read the conversation to its end."""
+        """The person has read the conversation to its end, or has left it."""
         if await self._standing.get((user_id, conversation_id)):
             await self._notifications.withdraw(user_id, "new_message", conversation_id)
 

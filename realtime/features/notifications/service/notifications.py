@@ -38,6 +38,8 @@ LATE = timedelta(seconds=5)
 """Who was to tell of a change, and has not by then, is not going to."""
 SWEPT_AT_ONCE = 100
 
+_Occurrence = tuple[Id, str, str, str]
+
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -58,6 +60,7 @@ class NotificationService:
         self._people, self._policy = people, policy
         self._ledger = Ledger(database, telling.Teller(people, updates, pushes).tell)
         self.preferences = Preferences()
+        self._under_way: dict[_Occurrence, asyncio.Task[None]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -78,7 +81,18 @@ class NotificationService:
         What happens again makes one unread notification of it, that counts; `times` says how often if the
         caller knows better.
         """
-        await self._notify([user_id], note, times)
+        occurrence = (user_id, note.type, note.key, rules.occurrence(note.actor_id, note.data))
+        under_way = self._under_way.get(occurrence)
+        if under_way is None:
+            under_way = asyncio.create_task(self._notify([user_id], note, times))
+            self._under_way[occurrence] = under_way
+            under_way.add_done_callback(partial(self._finished, occurrence))
+        await asyncio.shield(under_way)
+
+    def _finished(self, occurrence: _Occurrence, done: asyncio.Task[None]) -> None:
+        del self._under_way[occurrence]
+        if not done.cancelled():
+            done.exception()  # those who still wait are told by it
 
     async def notify_many(self, user_ids: Collection[Id], note: Note) -> None:
         """Tell many the same; whoever is named twice is told once."""

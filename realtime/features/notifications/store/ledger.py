@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from common.errors import AppError, Overloaded
+from common.errors import AppError, Overloaded, Unavailable, as_app_error
 from common.ids import Id
 from documents.notifications import Board, Change, Notification
 
@@ -81,14 +81,24 @@ class Ledger:
         line = self._lines[user_id]
         try:
             while line:
-                batch = [line.popleft() for _ in range(min(len(line), AT_ONCE))]
-                try:
-                    await self._change(user_id, batch)
-                except Exception as error:
-                    for asked in batch:
-                        _fail(asked, error)
+                await self._change_or_fail(user_id, [line.popleft() for _ in range(min(len(line), AT_ONCE))])
         finally:
-            del self._lines[user_id]
+            for asked in self._lines.pop(user_id):
+                _fail(asked, Unavailable())
+
+    async def _change_or_fail(self, user_id: Id, batch: Sequence[_Asked]) -> None:
+        """One that cannot be done must not take the others with it."""
+        try:
+            await self._change(user_id, batch)
+        except Exception as error:
+            if len(batch) > 1 and not as_app_error(error).retryable:
+                for asked in batch:
+                    await self._change_or_fail(user_id, [asked])
+            else:
+                _fail_all(batch, error)
+        except asyncio.CancelledError:
+            _fail_all(batch, Unavailable())
+            raise
 
     async def _change(self, user_id: Id, batch: Sequence[_Asked]) -> None:
         board = await self._database.transaction(partial(_attempt, user_id, batch))
@@ -131,6 +141,11 @@ async def _attempt(user_id: Id, batch: Sequence[_Asked], session: Any) -> Board 
     for step, change in enumerate(reversed(changes)):
         change.version = board.version - step
     return board
+
+
+def _fail_all(batch: Sequence[_Asked], error: Exception) -> None:
+    for asked in batch:
+        _fail(asked, error)
 
 
 def _fail(asked: _Asked, error: Exception) -> None:
