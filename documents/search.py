@@ -140,6 +140,8 @@ class WordsRead(Document):
     @classmethod
     async def advance(cls, positions: Mapping[Id, int]) -> None:
         """Move positions forward; they never go back."""
+        if not positions:
+            return
         moves = [UpdateOne({"_id": one}, {"$max": {"seq": to}}, upsert=True) for one, to in positions.items()]
         try:
             await rows(cls).bulk_write(moves, ordered=False)

@@ -25,6 +25,10 @@ class Aim:
     """What decides about this aim, when it is not the door's own verb."""
     shows: Shows | None = None
     """For lists: whether an answer has the person in it. Who may not see them finds a list without."""
+    surely: bool = True
+    """Whether a list shows everybody it may show."""
+    about: str = ""
+    """What it is about, when the request does not say it."""
     fine: frozenset[int] = frozenset()
     """What an allowed request may be answered with, beside success and 409."""
     when: int = HARMLESS
@@ -35,7 +39,7 @@ class Aim:
         return self.is_about(*THINGS)
 
     def is_about(self, *things: str) -> bool:
-        said = repr((self.path, self.query, self.body))
+        said = repr((self.path, self.query, self.body, self.about))
         return any(f"{{{thing}}}" in said for thing in things)
 
     def at(self, words: Words) -> "Aim":
@@ -83,6 +87,11 @@ def _streams(thing: str) -> Shows:
     return lambda data, words: words[thing] in data["streams"]
 
 
+def _said_in(thing: str) -> Shows:
+    """Whether something that was said there is among the messages."""
+    return lambda data, words: words[thing] in {message["conversationId"] for message in data}
+
+
 ALONE = [Aim()]
 PERSON = "{person}"
 BEFRIENDS = [_says(CHANGING, userId=PERSON)]
@@ -119,6 +128,24 @@ ROUTES: dict[str, list[Aim]] = {
     "POST /api/account/deletion/cancel": [_says(token="{key}")],
     # -- people
     "GET /api/users/search": [Aim(query={"q": "{username}"}, shows=_listed())],
+    "GET /api/search": [Aim(query={"q": "{username}"}, shows=_listed())],
+    "GET /api/friends/suggestions": ALONE,
+    "DELETE /api/friends/suggestions/{userId}": [_path(userId=PERSON)],
+    "GET /api/search": [
+        Aim(query={"q": "{username}"}, shows=_listed()),
+        Aim(
+            query={"q": "hello", "type": "messages"},
+            shows=_said_in("chat"),
+            about="{chat}",
+            verb=Verb.SEE_CHAT,
+        ),
+        Aim(
+            query={"q": "hello", "type": "messages"},
+            shows=_said_in("group"),
+            about="{group}",
+            verb=Verb.READ_CONVERSATION,
+        ),
+    ],
     "GET /api/users/{userId}": [_path(userId=PERSON)],
     "PATCH /api/users/{userId}/profile": [Aim(path={"userId": PERSON}, body={"bio": "new"})],
     "GET /api/presence": [Aim(query={"userIds": PERSON}, shows=_listed("states"))],
@@ -131,6 +158,8 @@ ROUTES: dict[str, list[Aim]] = {
     "DELETE /api/friends/{userId}": [Aim(path={"userId": PERSON}, fine=frozenset({404}), when=CHANGING)],
     "POST /api/friends/block": BEFRIENDS,
     "POST /api/friends/unblock": BEFRIENDS,
+    "GET /api/friends/suggestions": [Aim(shows=_listed(), surely=False, about=PERSON)],
+    "DELETE /api/friends/suggestions/{userId}": [_path(userId=PERSON)],
     "GET /api/friends/requests": ALONE,
     "GET /api/friends/blocked": ALONE,
     "GET /api/friends/{userId}": [_path(userId=PERSON)],

@@ -105,8 +105,10 @@ class Indexer:
             await _when_others_rest()
             started = asyncio.get_running_loop().time()
             part = _part(left)
-            await self.index.add(await self._archive.texts(part))
-            await WordsRead.advance({key: last for key, (_, last) in part.items()})
+            texts = await self._archive.texts(part)
+            await self.index.add(texts)
+            there = {text.conversation for text in texts}  # a conversation may be gone with all its messages
+            await WordsRead.advance({key: last for key, (_, last) in part.items() if key in there})
             for key, (_, last) in part.items():
                 head = left.pop(key)[1]
                 if last < head:
