@@ -79,6 +79,14 @@ def test_the_files_of_a_copy_have_names_of_their_own() -> None:
     assert len(names) == len(set(names))
 
 
+def test_a_new_field_of_a_person_is_copied_or_hidden_on_purpose() -> None:
+    for holding in HOLDINGS:
+        for copy in (copy for copy in holding.copies if copy.hidden):
+            known = {path for path, _ in paths_of(holding.kind) if "." not in path}
+            assert known == {*copy.fields, *copy.hidden}
+    assert any(copy.hidden for holding in HOLDINGS for copy in holding.copies)
+
+
 class Letter(Document):
     """What a new collection may look like."""
 

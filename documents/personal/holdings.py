@@ -115,11 +115,15 @@ class Keep(End):
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """The file of a person's copy that documents go into. `find` says which they are."""
+    """The file of a person's copy that documents go into. `find` says which they are.
+
+    With `hidden` every field is named: in `fields` if people get it, in `hidden` if they do not.
+    """
 
     file: str
     find: str | Callable[[Id], Awaitable[Raw]]
     fields: Sequence[str] = ()
+    hidden: Sequence[str] = ()
     shape: Shape | None = None
 
     async def rows_of(self, kind: type[Document], user_id: Id) -> AsyncIterator[Sequence[Raw]]:

@@ -1,6 +1,5 @@
 """Accounts, log-ins, points and the audit log."""
 
-from common.ids import Id
 from documents.accounts import (
     Activity,
     AdminAudit,
@@ -12,31 +11,26 @@ from documents.accounts import (
 )
 from documents.accounts.audit import AuditHead
 from documents.personal.holdings import Copy, Delete, DeleteLast, DeletePrefixed, Holding, Keep
-from documents.rows import Raw
 
 
-def _profile(raw: Raw, _: Id) -> Raw:
-    return {("id" if name == "_id" else name): value for name, value in raw.items() if name not in _NOT_SHOWN}
-
-
-_NOT_SHOWN = {
-    "email_key",
-    "handle_key",
-    "handle_skeleton",
-    "handle_claims",
-    "password_hash",
-    "guards",
-    "leaving",
-    "revision",
-    "search_handle",
-    "search_name",
-    "search_text",
-    "search_grams",
-}
+_PROFILE = (
+    *("_id", "email", "handle", "handle_changed_at", "held_handles", "name", "full_name"),
+    *("avatar", "cover_photo", "bio", "location", "website", "university", "degree", "year"),
+    *("interests", "skills", "settings", "invisible", "auto_invite_enabled", "preferred_radius"),
+    *("is_admin", "is_moderator", "is_approved", "is_certified", "rejected"),
+    *("is_banned", "banned_until", "is_muted", "muted_until", "is_limited", "limited_until"),
+    *("vibe_score", "streak", "streak_day", "created_at", "last_active"),
+)
+_INNER = (
+    *("password_hash", "email_key", "handle_key", "handle_skeleton", "handle_claims"),
+    *("search_handle", "search_name", "search_text", "search_grams"),
+    *("leaving", "guards", "revision", "restricted_at"),
+)
+"""What a profile is found and guarded by. A new field is either here or above."""
 _SEALED = Keep("What administrators did stays provable: rows are sealed. The id in them leads nowhere.")
 
 ACCOUNTS: tuple[Holding, ...] = (
-    Holding(User, {"_id": DeleteLast()}, copy=Copy("profile", "_id", shape=_profile)),
+    Holding(User, {"_id": DeleteLast()}, copy=Copy("profile", "_id", _PROFILE, hidden=_INNER)),
     Holding(
         LoginSession,
         {"user_id": Delete()},
