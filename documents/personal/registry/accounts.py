@@ -12,7 +12,6 @@ from documents.accounts import (
 from documents.accounts.audit import AuditHead
 from documents.personal.holdings import Copy, Delete, DeleteLast, DeletePrefixed, Holding, Keep
 
-
 _PROFILE = (
     *("_id", "email", "handle", "handle_changed_at", "held_handles", "name", "full_name"),
     *("avatar", "cover_photo", "bio", "location", "website", "university", "degree", "year"),
