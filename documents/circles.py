@@ -76,6 +76,12 @@ class Untold(Document):
         found = rows(cls).find({"at": {"$lt": before}}).sort("at", ASCENDING).limit(limit)
         return [cls.model_validate(raw) for raw in await found.to_list()]
 
+    async def claim(self) -> bool:
+        """Be the one who tells it for now; should that fail, others may try in a while."""
+        mine = {"_id": self.id, "change": self.change, "at": self.at}
+        result = await rows(Untold).update_one(mine, {"$set": {"at": now()}})
+        return result.modified_count == 1
+
     async def told(self) -> None:
         """It has been told, unless something else has happened since."""
         await rows(Untold).delete_one({"_id": self.id, "change": self.change})

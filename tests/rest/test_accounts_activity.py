@@ -2,8 +2,10 @@
 
 import asyncio
 import random
+import re
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -116,6 +118,13 @@ async def _has(person: Person, wanted: int) -> bool:
 async def test_points_make_the_tier(ann: Person, score: int, tier: str) -> None:
     await rows(User).update_one({"_id": ann.id}, {"$set": {"vibe_score": score}})
     assert (await seen(ann))["tier"] == tier
+
+
+def test_the_documented_table_is_the_one_that_counts() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "people.md").read_text()
+    rows_of_table = re.findall(r"^\| `(\w+)`[^|]*\| (\d+) \| (\d+) \|$", page, re.MULTILINE)
+    documented = {kind: (int(worth), int(a_day)) for kind, worth, a_day in rows_of_table}
+    assert documented == {kind: (award.points, award.a_day) for kind, award in AWARDS.items()}
 
 
 # -- streaks

@@ -404,14 +404,14 @@ async def test_l27_taking_a_block_back_restores_nothing_but_the_view(ann: Person
 
 async def test_no_request_slips_past_a_block(join: SignUp) -> None:
     ann = await join("ann")
-    people = [await join(f"caller{n}") for n in range(20)]
+    people = [await join(f"caller{n}") for n in range(10)]
 
     async def ask_soon(person: Person, delay: float) -> None:
         await asyncio.sleep(delay)
         assert (await do(person, "request", ann.id)).status in {200, 404}
 
     for person in people:
-        requests_around_it = (ask_soon(person, step / 1000) for step in range(16))
+        requests_around_it = (ask_soon(person, step / 1000) for step in range(10))
         await asyncio.gather(do(ann, "block", person.id), *requests_around_it)
     for person in people:
         await state(ann, "unblock", person)

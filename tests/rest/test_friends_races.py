@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -226,6 +227,28 @@ async def test_what_nobody_lived_to_tell_is_told_by_another(
     events = Counter(entry["event"] for entry in await log_of(bob))
     assert (events["friend_request"], events["friend_accepted"], events["friend_removed"]) == (1, 1, 1)
     assert await all_is_told(ann, bob)
+
+
+async def test_news_that_cannot_be_told_keep_no_others_waiting(
+    plaza: Node, ann: Person, bob: Person, cyd: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teller, "LATE", timedelta(seconds=-60))
+    say = FriendNews.say
+
+    async def say_or_break(news: FriendNews, pair: Sequence[str], *what: Any) -> None:
+        if bob.id in pair:
+            raise KeyError("nobody foresaw this")
+        await say(news, pair, *what)
+
+    monkeypatch.setattr(FriendNews, "say", say_or_break)
+    for asked in (bob, cyd):
+        await Friendship.ask(ann.id, asked.id, ROOM)
+    await plaza.services.friends.teller.tell_late()
+
+    assert [await believed(cyd, ann), await believed(bob, ann)] == ["pending", "none"]
+    monkeypatch.setattr(FriendNews, "say", say)
+    await plaza.services.friends.teller.tell_late()
+    assert await believed(bob, ann) == "pending"
 
 
 # -- what is shown

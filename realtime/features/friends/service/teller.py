@@ -85,7 +85,12 @@ class Teller:
                 log.warning("friend_news_not_swept", error=type(error).__name__)
 
     async def tell_late(self) -> None:
-        """Tell what somebody failed to tell."""
+        """Tell what somebody failed to tell; what cannot be told keeps nothing else from it."""
         for untold in await Untold.late(now() - LATE, AT_ONCE):
+            if not await untold.claim():
+                continue
             log.info("friend_news_swept", pair=untold.pair)
-            await self.tell(*untold.pair)
+            try:
+                await self.tell(*untold.pair)
+            except Exception:
+                log.exception("friend_news_cannot_be_told", pair=untold.pair)
