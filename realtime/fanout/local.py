@@ -5,7 +5,8 @@ that comes early waits while the missing ones are read from the database; one th
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -78,6 +79,7 @@ class LocalFanout:
         self._listeners: dict[str, dict[Connection, None]] = {}
         self._streams: dict[str, _Stream] = {}
         self._sources: dict[str, StreamSource] = {}
+        self._parting: dict[Connection, set[str]] = {}
         self._outgoing = Outgoing(lambda channel: self._listeners.get(channel, ()))
         self.on_heard: Callable[[str, int, str | None, Collection[Connection]], None] | None = None
         """Told of each stream entry that was written: channel, position, origin, listeners."""
@@ -100,6 +102,8 @@ class LocalFanout:
                 self.interest.wanted(channel)
         listeners[connection] = None
         connection.channels.add(channel)
+        if connection in self._parting:
+            self._parting[connection].discard(channel)
         if channels.kind(channel) in self._sources:
             stream = self._streams.setdefault(channel, _Stream(head))
             if stream.heard is None and head is not None:
@@ -109,6 +113,8 @@ class LocalFanout:
     def leave(self, connection: Connection, channel: str) -> None:
         """Stop hearing `channel`."""
         connection.channels.discard(channel)
+        if connection in self._parting:
+            self._parting[connection].add(channel)
         self._outgoing.settle(channel)
         self._outgoing.unhush(connection, channel)
         listeners = self._listeners.get(channel)
@@ -128,6 +134,15 @@ class LocalFanout:
         for channel in tuple(connection.channels):
             self.leave(connection, channel)
 
+    @contextmanager
+    def watching(self, connection: Connection) -> Generator[Set[str]]:
+        """Note what a socket is told to leave meanwhile, also if it has not come there yet."""
+        parted = self._parting[connection] = set[str]()
+        try:
+            yield parted
+        finally:
+            del self._parting[connection]
+
     def hush(self, connection: Connection, channel: str) -> None:
         """Spare a socket what is ephemeral on `channel`."""
         if channel in connection.channels:  # it may have left while somebody looked whether it may
@@ -139,6 +154,11 @@ class LocalFanout:
 
     def listeners(self, channel: str) -> frozenset[Connection]:
         return frozenset(self._listeners.get(channel, ()))
+
+    def heard(self, channel: str) -> int | None:
+        """How far a stream has been heard by those who listen to it here, if anybody does."""
+        stream = self._streams.get(channel)
+        return None if stream is None else stream.heard
 
     @property
     def streams(self) -> Collection[str]:

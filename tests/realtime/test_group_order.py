@@ -150,27 +150,6 @@ async def test_a_departure_nobody_told_of_is_told_without_anybody_asking(
     assert departure.told
 
 
-async def test_who_is_removed_while_connecting_hears_nothing_more(
-    plaza: Node, ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    group = await group_of(ann, bob)
-    look = plaza.services.conversations.channels_of
-
-    async def slow(user_id: str) -> list[tuple[str, int]]:
-        seen = await look(user_id)
-        assert (await remove(ann, group, bob)).status == 200
-        return seen
-
-    monkeypatch.setattr(plaza.services.conversations, "channels_of", slow)
-    bobs = await bob.device()
-    monkeypatch.undo()
-
-    anns = await ann.device()
-    await anns.send("among us", conversationId=group)
-    await anns.wait_for("new_message")
-    assert await bobs.hears_nothing_but("conversation_updated")
-
-
 async def test_beyond_the_limit_the_conversations_without_activity_are_not_live(
     ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,7 +16,6 @@ from common.errors import Invalid, NotFound
 from common.ids import Id
 from documents.conversations import Conversation, ConversationList, Head, Member, Row
 from realtime import channels
-from realtime.batches import Batch
 from realtime.channels import Publication
 from realtime.fanout import Delivery, Fanout
 from realtime.features.conversations import store
@@ -82,8 +81,6 @@ class ConversationService:
         self._places: OrderedDict[tuple[Id, Id], tuple[float, float, Place]] = OrderedDict()
         self._outlines = store.Outlines(MAX_PLACES)
         self._renewals = Renewals()
-        self._mine: Batch[Id, list[Id]] = Batch(Member.places_of)
-        self._heads: Batch[Id, int] = Batch(Conversation.heads)
         self._stale: OrderedDict[Id, float] = OrderedDict()
         self._active: dict[Id, Head] = {}
         self._toucher: asyncio.Task[None] | None = None
@@ -235,23 +232,19 @@ class ConversationService:
         shown = await self.show(place.user_id, place.conversation_id)
         return JoinOut(conversation_id=shown.id, seq=shown.seq, members=shown.members, unread=shown.unread)
 
-    async def channels_of(self, user_id: Id) -> list[tuple[str, int]]:
-        """The channels of a person's conversations, the most active ones, with the last seq of each."""
-        mine = await self._mine.get(user_id) or []
-        if len(mine) > MAX_CONVERSATIONS:
-            mine = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
-        heads = await self._heads.get_many(mine)
-        return [(channels.conversation(one), heads.get(one, 0)) for one in mine]
+    async def places_of(self, user_ids: Sequence[Id]) -> dict[Id, list[Id]]:
+        """Where each of these people has a place, blocked or not; of very many the most active ones."""
+        places = await Member.places_of(user_ids)
+        for user_id, mine in places.items():
+            if len(mine) > MAX_CONVERSATIONS:
+                places[user_id] = await ConversationList.all_of(user_id, MAX_CONVERSATIONS)
+        return places
 
     async def memberships(self, user_id: Id, among: Sequence[Id]) -> dict[Id, int]:
         """The last seq of those conversations that this person is a member of and may read."""
         mine = await Member.among(user_id, among)
         hidden = set(await self._hidden(user_id))
         return await self.heads([one for one in mine if one not in hidden])
-
-    async def still_in(self, user_id: Id, among: Sequence[Id]) -> set[Id]:
-        """Those conversations that this person has a place in, blocked or not."""
-        return set(among).intersection(await self._mine.get(user_id) or ()) if among else set()
 
     async def member_ids(self, conversation_id: Id, limit: int | None = None) -> list[Id]:
         """Who is a member; at most `limit` of them, to know cheaply whether there are more than that."""

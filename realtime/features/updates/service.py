@@ -84,11 +84,11 @@ class UpdateService:
 
     async def head(self, user_id: Id) -> int:
         """The last position of a person's log."""
-        return await self.ask_head(user_id) or 0
+        return await self._heads.get(user_id) or 0
 
-    def ask_head(self, user_id: Id) -> "asyncio.Future[int | None]":
-        """The same, to be awaited later; None of a log without entries."""
-        return self._heads.ask(user_id)
+    async def heads_of(self, user_ids: Sequence[Id]) -> dict[Id, int]:
+        """The same of many people, as far as their logs have entries."""
+        return await Update.heads_of(user_ids)
 
     async def after(self, user_id: Id, pos: int) -> UpdatesPage:
         """What a person's log holds behind `pos`: a page in order, or word that it is too much or too old."""
