@@ -60,16 +60,19 @@ class Publication(Wire):
     event: ClassVar[str] = ""
     ephemeral: ClassVar[bool] = False
     logged: ClassVar[bool] = False
-    verb: ClassVar[Verb | None] = None
+    verb: ClassVar[Verb] = Verb.OWN
     registry: ClassVar[dict[str, type["Publication"]]] = {}
 
     def __init_subclass__(
         cls, event: str = "", verb: Verb | None = None, ephemeral: bool = False, logged: bool = False
     ) -> None:
         super().__init_subclass__()
-        cls.event, cls.verb, cls.ephemeral, cls.logged = event, verb, ephemeral, logged
+        cls.event, cls.ephemeral, cls.logged = event, ephemeral, logged
         if not event:
             return
+        if verb is None:
+            raise TypeError(f"publication {event} names no verb")
+        cls.verb = verb
         if event in cls.registry:
             raise TypeError(f"publication {event} is defined twice")
         cls.registry[event] = cls

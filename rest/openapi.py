@@ -100,8 +100,7 @@ def _describe(route: web.RouteDef, path: str, operation: Operation, schemas: Sch
     if operation.body is not None:
         described["requestBody"] = {"required": True, "content": _body_content(operation.body, schemas)}
     described["security"] = [{}] if operation.public else [{"bearer": []}]
-    if operation.verb is not None:
-        described["x-policy"] = operation.verb
+    described["x-policy"] = operation.verb
     return described
 
 

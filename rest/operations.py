@@ -66,7 +66,8 @@ def docs(
 ) -> Callable[[H], H]:
     """Describe a route; without a description its docstring is used. `verb` is what a caller must be allowed.
 
-    `public` routes need no token, nor do those whose verb is `OPEN`. Flags: `budget=False` exempts from rate budgets (probes);
+    `public` routes need no token, nor do those whose verb is `OPEN`. Flags: `budget=False` exempts from rate
+    budgets (probes);
     `token_in_query=True` allows the token in the address, for doors where clients cannot send headers;
     `unhurried=True` has no deadline, for uploads, which have their own pace.
     """

@@ -42,14 +42,12 @@ def _asked_by(routes: Iterable[web.RouteDef], commands: Iterable[Command]) -> di
     asked: dict[Verb, Asked] = {verb: ([], [], []) for verb in Verb}
     for route in routes:
         operation = operation_of(route.handler)
-        if operation is not None and operation.verb is not None:
+        if operation is not None:
             asked[operation.verb][0].append(f"{route.method} {route.path}")
     for command in commands:
-        if command.verb is not None:
-            asked[command.verb][1].append(command.name)
+        asked[command.verb][1].append(command.name)
     for said in Publication.registry.values():
-        if said.verb is not None:
-            asked[said.verb][2].append(said.event)
+        asked[said.verb][2].append(said.event)
     return asked
 
 

@@ -52,7 +52,7 @@ class ReservedEvent(BadRequest):
     code, text = "reserved_event", "That event name is reserved."
 
 
-def command(name: str, verb: Verb | None = None) -> Callable[[F], F]:
+def command(name: str, verb: Verb) -> Callable[[F], F]:
     """Mark a method as the handler of the client event `name`; `verb` is what its sender must be allowed."""
 
     def mark(function: F) -> F:
@@ -71,10 +71,10 @@ class Command:
     body: type[BaseModel]
     result: type[BaseModel] | None
     description: str
+    verb: Verb
     handler: Handler
     succeeded: metrics.Tally
     seconds: Histogram
-    verb: Verb | None = None
 
 
 class CommandTable:
@@ -99,10 +99,10 @@ class CommandTable:
             hints["body"],
             _result_of(hints.get("return")),
             inspect.cleandoc(method.__doc__ or ""),
+            cast("Any", method).__verb__,
             method,
             metrics.commands.labels(name, "ok"),
             metrics.ack_seconds.labels(name),
-            cast("Verb | None", getattr(method, "__verb__", None)),
         )
 
     def find(self, name: str) -> Command:

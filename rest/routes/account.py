@@ -80,7 +80,7 @@ async def delete_account(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/account/deletion/cancel")
-@docs(tags=TAGS, summary="Stay after all", verb=Verb.OPEN, public=True)
+@docs(tags=TAGS, summary="Stay after all", verb=Verb.OPEN)
 @json_schema(RestoreIn)
 @response_schema(None)
 async def take_back_deletion(request: web.Request) -> web.Response:

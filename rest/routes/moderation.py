@@ -79,7 +79,7 @@ async def own_sanctions(request: web.Request) -> web.Response:
 
 
 @routes.post("/api/appeals")
-@docs(tags=TAGS, summary="Appeal against what moderators did", verb=Verb.OPEN, public=True)
+@docs(tags=TAGS, summary="Appeal against what moderators did", verb=Verb.OPEN)
 @json_schema(AppealIn)
 @response_schema(AppealOut, 201)
 async def appeal(request: web.Request) -> web.Response:

@@ -128,9 +128,6 @@ ROUTES: dict[str, list[Aim]] = {
     "POST /api/account/deletion/cancel": [_says(token="{key}")],
     # -- people
     "GET /api/users/search": [Aim(query={"q": "{username}"}, shows=_listed())],
-    "GET /api/search": [Aim(query={"q": "{username}"}, shows=_listed())],
-    "GET /api/friends/suggestions": ALONE,
-    "DELETE /api/friends/suggestions/{userId}": [_path(userId=PERSON)],
     "GET /api/search": [
         Aim(query={"q": "{username}"}, shows=_listed()),
         Aim(
@@ -158,7 +155,7 @@ ROUTES: dict[str, list[Aim]] = {
     "DELETE /api/friends/{userId}": [Aim(path={"userId": PERSON}, fine=frozenset({404}), when=CHANGING)],
     "POST /api/friends/block": BEFRIENDS,
     "POST /api/friends/unblock": BEFRIENDS,
-    "GET /api/friends/suggestions": [Aim(shows=_listed(), surely=False, about=PERSON)],
+    "GET /api/friends/suggestions": [Aim(shows=_listed(), surely=False)],
     "DELETE /api/friends/suggestions/{userId}": [_path(userId=PERSON)],
     "GET /api/friends/requests": ALONE,
     "GET /api/friends/blocked": ALONE,

@@ -10,6 +10,7 @@ import pytest
 from realtime.channels import Wire
 from realtime.gateway.commands import Soon, command
 from realtime.gateway.session import Session
+from realtime.policy import Verb
 from tests.clients import Person
 from tests.conftest import MakeSettings, Node, StartNode
 from tests.raw import RawSocket
@@ -29,7 +30,7 @@ class GateCommands:
         self.gate = asyncio.Event()
         self.begun: list[str] = []
 
-    @command("pass_gate")
+    @command("pass_gate", Verb.TAKE_PART)
     def pass_gate(self, session: Session, body: Said) -> Soon[Said]:
         """Pass the gate, or go around it."""
         self.begun.append(body.name)

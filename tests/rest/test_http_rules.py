@@ -13,6 +13,7 @@ from aiohttp.test_utils import make_mocked_request
 
 from realtime.app import build_app
 from realtime.gateway.http import Runner
+from realtime.policy import Verb
 from rest.app import add_rest, add_routes, all_routes
 from rest.openapi import docs, response_schema
 from tests.clients import Http, Person
@@ -32,26 +33,26 @@ async def http(plaza: Node) -> AsyncIterator[Http]:
         yield client
 
 
-@docs(tags=["test"], summary="Fails", public=True)
+@docs(tags=["test"], summary="Fails", verb=Verb.OPEN)
 @response_schema(None)
 async def _bug(request: web.Request) -> web.Response:
     raise RuntimeError("the secret text of a bug")
 
 
-@docs(tags=["test"], summary="Private, and does not look who asks")
+@docs(tags=["test"], summary="Private, and does not look who asks", verb=Verb.TAKE_PART)
 @response_schema(None)
 async def _private(request: web.Request) -> web.Response:
     return web.Response(text="a secret")
 
 
-@docs(tags=["test"], summary="Waits", public=True)
+@docs(tags=["test"], summary="Waits", verb=Verb.OPEN)
 @response_schema(None)
 async def _forever(request: web.Request) -> web.Response:
     await asyncio.sleep(60)
     return web.Response()
 
 
-@docs(tags=["test"], summary="Refuses like the library does", public=True)
+@docs(tags=["test"], summary="Refuses like the library does", verb=Verb.OPEN)
 @response_schema(None)
 async def _gone(request: web.Request) -> web.Response:
     raise web.HTTPGone(text="internal words")
