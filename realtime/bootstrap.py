@@ -32,6 +32,7 @@ from realtime.features.conversations import ConversationService
 from realtime.features.friends import Acquaintances, FriendBonds, FriendService
 from realtime.features.groups import GroupService
 from realtime.features.media import MediaService
+from realtime.features.media.service.service import Surroundings as MediaSurroundings
 from realtime.features.messages import MessageArchive, MessageService
 from realtime.features.messages.actor import ConversationActor
 from realtime.features.messages.commands import MessageCommands
@@ -201,7 +202,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
     around = Neighbours(database, accounts.audit, accounts.sessions, people, policy, fanout, notifications)
     groups = GroupService(database, conversations, policy, updates, mutes)
     receipts = ReceiptService(conversations, updates, fanout)
-    media = MediaService(settings, database, policy, fanout, updates)
+    media = MediaService(settings, database, MediaSurroundings(people, policy, fanout, updates))
     messages = MessageService(
         MessageSurroundings(conversations, receipts, mutes, media.library), fanout, batch=streams.batch
     )
@@ -290,6 +291,7 @@ def _wire(services: Services) -> None:
     s.messages.on_stored = _stored_to(s)
     s.messages.texts.index = s.indexer.index
     s.upkeep.also(s.settings.media.sweep, s.media.library.sweep)
+    s.upkeep.also(s.settings.media.sweep, s.media.arrivals.sweep)
     s.upkeep.also(STORAGES_EVERY, s.media.library.sweep_storages)
     s.receipts.on_read = s.groups.on_left = s.missed.read
     s.local.read_from("conversation", s.messages)
@@ -348,9 +350,9 @@ async def _stop(services: Services) -> None:
     await services.gateway.stop(STOP_SECONDS)
     await services.actors.stop(STOP_SECONDS)
     await services.friends.teller.stop()
-    await services.presence.stop()
     await services.messages.stop(STOP_SECONDS)
     await services.missed.stop(STOP_SECONDS)
+    await services.presence.stop()
     await services.notifications.stop(STOP_SECONDS)
     await services.media.stop()
     await services.push.stop()

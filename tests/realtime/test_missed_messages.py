@@ -2,7 +2,11 @@
 
 import pytest
 
+from documents.database import Database
+from realtime.app import Server, build_app
+from realtime.bootstrap import open_services
 from realtime.features.notifications.service import missed
+from rest.app import add_rest
 from tests.clients import Person, eventually
 from tests.conftest import MakeSettings, Node, SignUp, StartNode
 
@@ -174,6 +178,24 @@ async def test_a_message_sent_again_and_a_notification_removed_are_not_told_agai
     await anns.send("hello", to=cyd.id)
     await is_told(cyd, ("ann sent you a message.", 1, ann.id))
 
+    assert await told(bob) == []
+
+
+async def test_a_node_that_stops_tells_who_was_not_there_and_nobody_else(
+    make_settings: MakeSettings, database: Database, plaza: Node, join: SignUp
+) -> None:
+    ann, bob, cyd = [await join(name) for name in ("ann", "bob", "cyd")]
+    async with open_services(make_settings(), database) as services:
+        server = Server(services, build_app(services, add_rest))
+        await server.start("127.0.0.1", 0)
+        url = f"http://127.0.0.1:{server.port}"
+        anns, bobs = await ann.device(url), await bob.device(url)
+        for person in (cyd, bob):
+            await anns.send("hello", to=person.id)
+        await bobs.wait_for("new_message")
+        await server.stop()
+
+    assert await told(cyd) == [("ann sent you a message.", 1, ann.id)]
     assert await told(bob) == []
 
 

@@ -89,15 +89,15 @@ class MissedMessages:
         self._tasks = [loop.create_task(self._work()), loop.create_task(self._look_back())]
 
     async def stop(self, seconds: float) -> None:
-        """Look at what waits, as far as there is time."""
+        """Look at what is due or nearly so, as far as there is time; the next node to start looks back."""
         for task in self._tasks:
             task.cancel()
         try:
             async with asyncio.timeout(seconds):
-                while self._waiting:
-                    await self._look(self._take(float("inf")), watches=False)
+                while batch := self._take(monotonic() + AGAIN):
+                    await self._look(batch, watches=False)
         except Exception as error:
-            log.warning("missed_messages_not_told", error=type(error).__name__, left=len(self._waiting))
+            log.warning("missed_messages_not_told", error=type(error).__name__)
 
     # -- noting
 
