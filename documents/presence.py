@@ -32,9 +32,11 @@ class Presence(Document):
         return {raw["_id"]: cls.model_construct(id=raw.pop("_id"), **raw) for raw in await found.to_list()}
 
     @classmethod
-    async def hide(cls, user: Id, at: datetime) -> bool:
-        """Begin to hide; False when that was so before."""
-        change = {"$set": {"hidden_since": at}, "$max": {"last_seen": at}}
+    async def hide(cls, user: Id, at: datetime, *, is_seen: bool) -> bool:
+        """Begin to hide; False when that was so before. Who is seen just now was last seen then."""
+        change: Raw = {"$set": {"hidden_since": at}}
+        if is_seen:
+            change["$max"] = {"last_seen": at}
         try:
             await rows(cls).update_one({"_id": user, "hidden_since": None}, change, upsert=True)
         except DuplicateKeyError:  # the one there is hides

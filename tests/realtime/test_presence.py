@@ -312,16 +312,24 @@ async def test_when_somebody_was_last_seen_outlives_the_server(
         await friend.befriend(bob)
     node = await start_node(make_settings())
     await ann.device(node.url)
-    await hidden.http.ask("PUT", "/api/presence", json={"mode": "invisible"})
+    seen = await hidden.device(plaza.url)
+    await seen.call("presence_set", {"mode": "invisible"})
+    await seen.close()
     await hidden.device(node.url)
     before = now()
 
     await node.server.stop()
     await node.services.presence.stop()
 
-    found = await states(await bob.device(plaza.url), ann, hidden)
+    bobs = await bob.device(plaza.url)
+    await eventually(lambda: _is_away(bobs, hidden))
+    found = await states(bobs, ann, hidden)
     assert [found[person.id]["online"] for person in (ann, hidden)] == [False, False]
     assert moment(found[hidden.id]["lastSeen"]) < before <= moment(found[ann.id]["lastSeen"])
+
+
+async def _is_away(device: Device, person: Person) -> bool:
+    return await sees(device, person) is False
 
 
 # -- several nodes

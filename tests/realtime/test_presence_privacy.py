@@ -144,6 +144,24 @@ async def _is_gone(node: Node, person: Person) -> bool:
     return person.id not in node.services.presence._store.here()
 
 
+async def test_hiding_while_nobody_sees_one_leaves_no_trace(far: Device, ann: Person) -> None:
+    await choose(ann, presence="private")
+    await hears(far, ann, ONLINE, OFFLINE)
+    last = far.all(OFFLINE)[-1]["lastSeen"]
+
+    for mode in ("invisible", "visible", "invisible"):
+        await ann.devices[0].call("presence_set", {"mode": mode})
+    await choose(ann, presence="friends")
+    await eventually(lambda: _is_seen_last(far, ann, last))
+
+    assert said_of(far, ann)[:2] == [ONLINE, OFFLINE]
+
+
+async def _is_seen_last(device: Device, person: Person, last: str) -> bool:
+    state = await state_of(device, person)
+    return state is not None and state["lastSeen"] == last
+
+
 async def test_closing_is_told_even_if_one_goes_at_once(
     two_nodes: tuple[Node, Node], far: Device, ann: Person
 ) -> None:

@@ -152,7 +152,11 @@ class PresenceService:
 
     async def _hide(self, user_id: Id) -> None:
         since = now()
-        if not await Presence.hide(user_id, since):
+        shown, online = await asyncio.gather(
+            self._policy.shown_to_friends((Verb.SEE_PRESENCE,), [user_id]), self._store.online([user_id])
+        )
+        is_seen = user_id in online and bool(shown.get(user_id))
+        if not await Presence.hide(user_id, since, is_seen=is_seen):
             return
         loop = asyncio.get_running_loop()
         self._hiding[user_id] = loop.call_later(self.grace, self._spawn_hidden, user_id, since)
