@@ -12,7 +12,7 @@ from pymongo.asynchronous.client_session import AsyncClientSession
 from common.clock import now
 from common.ids import Id, new_id
 from documents.accounts.logins import LoginSession
-from documents.accounts.standing import FLAGS, Restriction
+from documents.accounts.standing import FLAGS, Restriction, under
 from documents.accounts.users import User
 from documents.rows import Raw, rows
 
@@ -145,7 +145,7 @@ class MutedPeople:
         """Until when those are muted whose restrictions have changed since then; False: not at all."""
         fields = {"is_muted": 1, "muted_until": 1}
         if since is None:
-            where: Raw = {"restricted_at": {"$type": "date"}, "is_muted": True}
+            where: Raw = {"restricted_at": {"$type": "date"}, **under("mute")}
         else:
             where = {"restricted_at": {"$gte": since}}
         found = rows(User).find(where, fields)

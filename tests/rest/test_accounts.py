@@ -119,6 +119,7 @@ async def test_g03_the_caller_is_told_with_the_names_of_all_apps(ann: Person) ->
     assert me["email"] == ann.email
     assert me["name"] == "ann"
     assert me["is_admin"] is False
+    assert me["is_moderator"] is False
     assert me["is_approved"] is True
     assert me["created_at"] == me["createdAt"]
     assert me["created_at"].endswith("Z")

@@ -263,7 +263,7 @@ class SanctionOut(Wire):
 
 
 class CaseDetailOut(CaseOut):
-    """A case with its reports, and what is known of whose doing it is. At most 50 of each are shown."""
+    """A case with its reports, and what is known of whose doing it is. At most 20 of each are shown."""
 
     reports: list[EvidenceOut]
     subject: PersonCard | None

@@ -38,6 +38,7 @@ class Mutes:
             return
         until = self._until[user_id]
         if until is not None and until <= now():
+            del self._until[user_id]
             return
         raise Muted(detail={"until": iso(until) if until is not None else None})
 
@@ -49,7 +50,6 @@ class Mutes:
                 self._until.pop(user_id, None)
             else:
                 self._until[user_id] = until
-        self._until = {one: until for one, until in self._until.items() if until is None or until > started}
         self._looked = started - OVERLAP
 
     def __len__(self) -> int:

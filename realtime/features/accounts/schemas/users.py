@@ -156,6 +156,7 @@ class MeOut(UserOut):
 
     username: str
     is_admin: bool = Field(alias="is_admin")
+    is_moderator: bool = Field(alias="is_moderator")
     is_approved: bool = Field(alias="is_approved")
 
     @computed_field(alias="created_at")

@@ -79,6 +79,7 @@ def me(user: User, *, is_online: bool = False) -> MeOut:
         **own_fields(user, is_online=is_online),
         username=user.username,
         is_admin=user.is_admin,
+        is_moderator=user.is_moderator,
         is_approved=user.is_approved,
     )
 

@@ -20,7 +20,7 @@ from realtime.features.moderation.schemas import (
 from realtime.features.moderation.service.news import QueueNews
 from realtime.features.moderation.service.sanctions import SanctionService
 
-SHOWN = 50
+SHOWN = 20
 
 _TROUBLE: dict[Caught, type[Exception]] = {
     "gone": rules.ReportNotFound,
