@@ -10,13 +10,14 @@ from typing import cast
 import structlog
 
 from common.clock import now
-from common.errors import NotFound, as_app_error
+from common.errors import as_app_error
 from common.ids import Id
 from documents.accounts import Activity, Tally, User
 from realtime.features.accounts.rules import points
 from realtime.features.accounts.rules.points import AWARDS, Kind
 from realtime.features.accounts.store import Seldom
 from realtime.order import Turns
+from realtime.policy import PersonAbsent
 
 log = structlog.get_logger(__name__)
 
@@ -25,10 +26,6 @@ MAX_WAITING = 20_000
 MAX_PAUSE = 2.0
 PART = 500
 STOP_SECONDS = 2.0
-
-
-class NobodyThere(NotFound):
-    text = "There is no such person."
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,14 +131,14 @@ class ActivityService:
         last = ""
         while part := await User.ids_after(last, PART):
             for user_id in part:
-                with suppress(NobodyThere):  # they left meanwhile
+                with suppress(PersonAbsent):  # they left meanwhile
                     yield await self._recount(user_id)
             last = part[-1]
 
     async def _recount(self, user_id: Id) -> Recount:
         user, found = await User.find_by("_id", user_id), await Activity.recount(user_id)
         if user is None or found is None:
-            raise NobodyThere
+            raise PersonAbsent
         return Recount(user.handle, *found)
 
 

@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 import structlog
 
 from common.clock import now
-from common.errors import Conflict, NotFound
+from common.errors import Conflict
 from common.ids import Id
 from common.settings import Personal
 from common.tokens import InvalidToken, RestoreTokens
 from documents.personal import Deletion
 from realtime.features.accounts.service.administration import LastAdmin
 from realtime.features.personal.schemas import Accounts, DeletionIn, DeletionOut, RestoreIn
+from realtime.policy import PersonAbsent
 
 log = structlog.get_logger(__name__)
 
@@ -22,10 +23,6 @@ _BEGINNING = datetime(1970, 1, 1, tzinfo=UTC)
 
 class NotRestorable(Conflict):
     code, text = "not_restorable", "There is no deletion of this account that could be taken back."
-
-
-class PersonNotFound(NotFound):
-    text = "There is no such person."
 
 
 class DeletionService:
@@ -45,14 +42,14 @@ class DeletionService:
         """End somebody's account: `by` themselves, an administrator, or `cli`, which leaves an audit row.
 
         What they did not ask for themselves they cannot take back themselves. `at_once` there is no grace
-        period. Raises `PersonNotFound`, or `LastAdmin` when nobody would be left to administer.
+        period. Raises `PersonAbsent`, or `LastAdmin` when nobody would be left to administer.
         """
         grace = timedelta(milliseconds=0 if at_once else int(self._limits.deletion_grace * 1000))
         asked_at = now()
         wanted = Deletion(user_id=user_id, by=by, asked_at=asked_at, deletes_at=asked_at + grace)
         stands = await Deletion.ask(wanted)
         if stands == "absent":
-            raise PersonNotFound
+            raise PersonAbsent
         if stands == "last_admin":
             raise LastAdmin
         await self._accounts.shut_out(user_id)
