@@ -82,7 +82,7 @@ class MessageWords(Document):
     async def settle(cls, words: "MessageWords") -> None:
         """Keep exactly these grams, unless those of a later change are kept already."""
         change = {"$set": {"grams": words.grams, "rev": words.rev}}
-        await rows(cls).update_one({"_id": words.id, "rev": {"$lt": words.rev}}, change)
+        await rows(cls).update_one({"_id": words.id, "rev": {"$lte": words.rev}}, change)
 
     @classmethod
     async def remove(cls, ids: Collection[Id]) -> None:

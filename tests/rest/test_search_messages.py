@@ -7,11 +7,9 @@ import pytest
 
 from documents.messages import Message
 from documents.rows import rows
-from documents.search import MessageWords, WordsRead, WordsSweep
+from documents.search import MessageWords
 from realtime.features.search import rules
-from realtime.features.search.service import indexing
 from tests.clients import Json, Person, Reply, eventually, new_key
-from tests.conftest import Node, SignUp
 
 
 async def search(person: Person, q: str, **params: Any) -> Reply:
@@ -53,7 +51,7 @@ async def found_group(owner: Person, *members: Person) -> str:
         ("明天在图书馆见", ["图书馆", "图书", "馆", "明天 馆"]),
         ("あした としょかんで", ["としょ", "かん"]),
         ("내일 도서관에서 만나", ["도서관", "서관", "내일 만나"]),
-        ("Встретимся у ёлки", ["встрет", "ЕЛКИ", "тимся"]),
+        ("Встретимся под ёлкой", ["встрет", "ЕЛКОЙ", "тимся"]),
         ("نلتقي في المَكتبة", ["المكتبة", "مكتب"]),
         ("เจอกันที่ห้องสมุด", ["ห้องสมุด", "สมุด"]),
         ("τα λέμε στην Αθήνα", ["αθηνα", "λεμε"]),
@@ -99,3 +97,72 @@ async def test_the_newest_come_first_and_a_cursor_neither_skips_nor_repeats(
     assert seen == [f"orange number {n} with {whom}" for n in (3, 2, 1, 0) for whom in ("all", "bob")]
     second = await search(bob, "orange number", limit=3, page=2, conversationId=group)
     assert [message["text"] for message in second.data] == ["orange number 0 with all"]
+
+
+# -- who may find them
+
+
+async def test_only_those_who_may_read_a_conversation_now_find_what_was_said_in_it(
+    ann: Person, bob: Person, cyd: Person
+) -> None:
+    group = await found_group(ann, bob)
+    await say(ann, group, "papaya for the group")
+    await say(ann, bob, "papaya for bob")
+    await is_found(bob, "papaya", "papaya for bob", "papaya for the group")
+    assert await found(cyd, "papaya") == []
+    assert (await search(cyd, "papaya", conversationId=group)).status == 404
+
+    members = f"/api/conversations/{group}/members"
+    assert (await ann.http.post(members, {"userId": cyd.id})).status == 200
+    await is_found(cyd, "papaya", "papaya for the group")
+    assert (await ann.http.delete(f"{members}/{bob.id}")).status == 200
+    await is_found(bob, "papaya", "papaya for bob")
+    assert (await search(bob, "papaya", conversationId=group)).status == 404
+
+    assert (await bob.http.post("/api/friends/block", {"userId": ann.id})).status == 200
+    await is_found(bob, "papaya")
+    await is_found(ann, "papaya", "papaya for the group")
+    assert (await bob.http.post("/api/friends/unblock", {"userId": ann.id})).status == 200
+    await is_found(bob, "papaya", "papaya for bob")
+
+
+# -- what changes
+
+
+async def test_a_message_is_found_by_what_it_says_now(ann: Person, bob: Person) -> None:
+    said = await say(ann, bob, "the first melon")
+    await is_found(bob, "melon", "the first melon")
+
+    edit = {"messageId": said["id"], "text": "a second cherry"}
+    assert (await ann.http.patch(f"/api/messages/{said['id']}", edit)).status == 200
+    assert await found(bob, "melon") == []
+    assert await found(bob, "cherry") == ["a second cherry"]
+
+    assert (await ann.http.delete(f"/api/messages/{said['id']}")).status == 200
+    assert await found(bob, "cherry") == []
+    assert await rows(MessageWords).find_one({"_id": said["id"]}) is None
+
+
+async def test_edits_at_once_leave_the_words_of_the_last(ann: Person, bob: Person) -> None:
+    said = await say(ann, bob, "plain")
+    texts = [f"{word} quince" for word in ("alpha", "beta", "gamma", "delta")]
+    path = f"/api/messages/{said['id']}"
+
+    await asyncio.gather(*(ann.http.patch(path, {"messageId": said["id"], "text": text}) for text in texts))
+
+    (stands,) = await found(bob, "quince")
+    kept = await rows(MessageWords).find_one({"_id": said["id"]})
+    assert kept is not None
+    assert sorted(kept["grams"]) == sorted(rules.grams_of(stands))
+
+
+async def test_what_was_deleted_while_it_was_read_is_not_found_and_forgotten(
+    ann: Person, bob: Person
+) -> None:
+    said = await say(ann, bob, "secret rhubarb")
+    await is_found(bob, "rhubarb", "secret rhubarb")
+    gone = {"text": "", "deleted_at": said["createdAt"]}
+    await rows(Message).update_one({"_id": said["id"]}, {"$set": gone})
+
+    assert await found(bob, "rhubarb") == []
+    assert await rows(MessageWords).find_one({"_id": said["id"]}) is None

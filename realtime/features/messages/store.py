@@ -115,11 +115,13 @@ class Texts:
 
     async def edit(self, message: Message, text: str, seen: datetime | None) -> Message | None:
         """Replace a text if nobody edited it since `seen`."""
-        if self.index is not None:
-            await self.index.editing(message, text)
+        if self.index is None:
+            return await Message.edit(message.id, message.sender, text, seen)
+        await self.index.editing(message, text)
         edited = await Message.edit(message.id, message.sender, text, seen)
-        if self.index is not None and edited is not None:
-            await self.index.edited(edited)
+        stands = edited or await Message.get(message.id)
+        if stands is not None:
+            await self.index.edited(stands)
         return edited
 
     async def erase(self, message_id: Id) -> Message | None:

@@ -48,14 +48,16 @@ class Indexer:
 
     def __init__(self, archive: Archive, index: MessageIndex) -> None:
         self._archive, self.index = archive, index
-        self._waiting: OrderedDict[Id, int] = OrderedDict()
+        self.waiting: OrderedDict[Id, int] = OrderedDict()
+        """Conversations with new messages, and up to where."""
         self._task: asyncio.Task[None] | None = None
 
     def heard(self, messages: Iterable[MessageOut]) -> None:
         """Messages were stored. Called for every one; what is too much to remember waits for the sweep."""
         for message in messages:
-            if message.conversation_id in self._waiting or len(self._waiting) < MOST_WAITING:
-                self._waiting[message.conversation_id] = message.seq
+            known = self.waiting.get(message.conversation_id, 0)
+            if known or len(self.waiting) < MOST_WAITING:
+                self.waiting[message.conversation_id] = max(known, message.seq)
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(self._work())
@@ -73,7 +75,7 @@ class Indexer:
             try:
                 if loop.time() >= sweep_at:
                     sweep_at = loop.time() + SWEEP_EVERY.total_seconds() / 4
-                    await self._sweep()
+                    await self.sweep()
                 await self._read_waiting()
             except Exception as error:
                 if as_app_error(error).code == "internal":
@@ -81,14 +83,14 @@ class Indexer:
             await asyncio.sleep(PAUSE)
 
     async def _read_waiting(self) -> None:
-        while self._waiting:
-            some = {key: self._waiting[key] for key in list(self._waiting)[:AT_ONCE]}
+        while self.waiting:
+            some = {key: self.waiting[key] for key in list(self.waiting)[:AT_ONCE]}
             await self.read(some)
             for key, seq in some.items():
-                if self._waiting.get(key, 0) <= seq:
-                    self._waiting.pop(key, None)
+                if self.waiting.get(key, 0) <= seq:
+                    self.waiting.pop(key, None)
 
-    async def _sweep(self) -> None:
+    async def sweep(self) -> None:
         """Read whatever was stored since the last time and has not been read, if it is this node's turn."""
         began, done_to = now(), await WordsSweep.claim(SWEEP_EVERY)
         if done_to is None:
