@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
 import orjson
+import structlog
 from beanie import Document
 from pydantic import Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
@@ -28,7 +29,7 @@ HEAD = "admin_audit"
 GENESIS = "0" * 64
 """What the first row seals."""
 
-_SEALED = ("_id", "seq", "actor", "action", "target", "detail", "prev")
+_SEALED = ("_id", "seq", "actor", "action", "target", "detail", "request_id", "prev")
 
 
 class AuditHead(Document):
@@ -53,6 +54,7 @@ class AdminAudit(Document):
     target: Id
     detail: dict[str, Any] = Field(default_factory=dict[str, Any])
     at: datetime = Field(default_factory=now)
+    request_id: str | None = None
     prev: str
     hash: str = ""
 
@@ -145,6 +147,7 @@ class AuditTurn:
             action=action,
             target=target,
             detail=orjson.loads(orjson.dumps(detail, option=orjson.OPT_UTC_Z)),
+            request_id=structlog.contextvars.get_contextvars().get("request_id"),
             prev=self.hash,
         )
         raw = row.model_dump(by_alias=True)

@@ -56,6 +56,8 @@ async def test_what_is_named_is_set_and_noted_once(admin: Person, ann: Person) -
     )
     changes = {"is_certified": [False, True], "is_moderator": [False, True]}
     assert await noted(ann.id) == [("user_changed", {"changes": changes})]
+    (row,) = (await admin.http.get("/api/admin/audit", params={"target": ann.id})).data
+    assert row["requestId"] == changed.headers["X-Request-Id"]
     assert (await ann.http.get("/api/admin/reports")).status == 200
     assert (await admin.http.get(f"/api/admin/users/{ann.id}")).data == again.data
 

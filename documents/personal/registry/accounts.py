@@ -63,7 +63,7 @@ ACCOUNTS: tuple[Holding, ...] = (
     Holding(
         AdminAudit,
         {"actor": _SEALED, "target": _SEALED},
-        others=("_id", "detail"),
+        others=("_id", "detail", "request_id"),
         copy=Copy("decisions_about_me", "target", ("action", "at")),
     ),
     Holding(AuditHead, {}, copy="about nobody"),

@@ -81,7 +81,7 @@ class AuditQuery(Wire):
 
 
 class AuditOut(Wire):
-    """Who did what to whom. `hash` seals the row and the one before it, whose hash is `prev`."""
+    """Who did what to whom, by which request. `hash` seals the row and the one before it, whose hash is `prev`."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -92,5 +92,6 @@ class AuditOut(Wire):
     target: Id
     detail: dict[str, Any]
     at: datetime
+    request_id: str | None
     prev: str
     hash: str
