@@ -187,7 +187,8 @@ async def test_a_client_too_far_behind_is_told_so_and_gets_its_conversations(
 
     page = answer["streams"][conversation]
     assert (page["truncated"], [m["seq"] for m in page["messages"]]) == (True, [12, 13, 14, 15])
-    assert (answer["updates"]["truncated"], answer["updates"]["pos"]) == (True, 16)
+    assert answer["updates"]["truncated"] is True
+    assert answer["updates"]["pos"] >= 16
     assert [(row["id"], row["unread"]) for row in answer["conversations"]] == [(conversation, 15)]
     for person in (ann, bob):
         await person.leave()

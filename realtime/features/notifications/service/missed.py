@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 SOON = 0.3
 AGAIN = 10.0
-"""Seconds between two tellings of one conversation: what comes meanwhile is counted by the second one."""
+"""Seconds between two looks at one conversation: what comes meanwhile is counted by the second one."""
 TICK = 0.25
 SLACK = 1.0
 MAX_PAUSE = 5.0
@@ -76,7 +76,7 @@ class MissedMessages:
         self._waiting: dict[Id, _Waiting] = {}
         self._order: list[tuple[float, Id]] = []
         self._answers: set[tuple[Id, Id]] = set()
-        self._told: OrderedDict[Id, float] = OrderedDict()
+        self._looked: OrderedDict[Id, float] = OrderedDict()
         self._standing = Batch(_standing)
         self._wanted = asyncio.Event()
         self._overflowed = True
@@ -110,7 +110,7 @@ class MissedMessages:
             if to is not None and self._is_here(to):
                 due = moment + self._watch
             else:
-                due = max(moment + SOON, self._told.get(message.conversation_id, 0.0) + AGAIN)
+                due = max(moment + SOON, self._looked.get(message.conversation_id, 0.0) + AGAIN)
             if known is None and (known := self._add(message.conversation_id, due, moment)) is None:
                 continue
             known.last = moment
@@ -157,7 +157,7 @@ class MissedMessages:
                 log.warning("missed_messages_failed", error=type(error).__name__, conversations=len(batch))
                 pause = min(pause * 2, MAX_PAUSE)
                 self._put_back(batch, monotonic() + pause)
-            if not self._order:
+            if not self._order and not self._answers:
                 self._wanted.clear()
             # It rests for as long as it has worked: sending comes first.
             await asyncio.sleep(max(monotonic() - began, 0.0 if len(batch) == LOOKED_AT_ONCE else pause))
@@ -179,6 +179,7 @@ class MissedMessages:
                 raise
 
     async def _look(self, batch: dict[Id, _Waiting], *, watches: bool = True) -> None:
+        self._note_looks(batch)
         behind = await self._readers.behind(batch.keys(), MOST_MEMBERS)
         there = await self._online.online({one.user_id for one in behind})
         missed = [one for one in behind if one.user_id not in there]
@@ -186,6 +187,14 @@ class MissedMessages:
             await self._tell(missed)
         if watches:
             self._watch_on(batch, {one.conversation_id for one in behind if one.user_id in there})
+
+    def _note_looks(self, batch: Iterable[Id]) -> None:
+        moment = monotonic()
+        for conversation_id in batch:
+            self._looked[conversation_id] = moment
+            self._looked.move_to_end(conversation_id)
+        while len(self._looked) > MAX_WAITING:
+            self._looked.popitem(last=False)
 
     def _watch_on(self, batch: dict[Id, _Waiting], seem_heard: Collection[Id]) -> None:
         """Whose connection has died is only known after a while: look again then."""
@@ -208,11 +217,6 @@ class MissedMessages:
                     await self._notifications.notify(reader.user_id, note, times=reader.unread)
 
         await asyncio.gather(*map(tell, missed))
-        for one in missed:
-            self._told[one.conversation_id] = monotonic()
-            self._told.move_to_end(one.conversation_id)
-        while len(self._told) > MAX_WAITING:
-            self._told.popitem(last=False)
         await self._withdraw_read(missed)
 
     async def _withdraw_read(self, told: Sequence[Reader]) -> None:
