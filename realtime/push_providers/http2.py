@@ -17,6 +17,7 @@ from h2.events import (
     ConnectionTerminated,
     DataReceived,
     Event,
+    RemoteSettingsChanged,
     ResponseReceived,
     StreamEnded,
     StreamReset,
@@ -90,19 +91,20 @@ class Http2:
             return self._connection
 
     async def _open(self) -> "_Connection":
-        loop = asyncio.get_running_loop()
+        loop, connection = asyncio.get_running_loop(), _Connection()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
-                transport, connection = await loop.create_connection(
-                    _Connection, self._host, self._port, ssl=self._context
-                )
+                await loop.create_connection(lambda: connection, self._host, self._port, ssl=self._context)
+                await connection.ready.wait()
         except (OSError, TimeoutError) as error:  # SSLError is an OSError
             self._failed_at = loop.time()
             raise Unreachable from error
-        if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
-            transport.abort()
+        finally:
+            if not connection.ready.is_set():
+                connection.abort()
+        if not connection.is_open:
+            self._failed_at = loop.time()
             raise Unreachable
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         return connection
 
 
@@ -117,6 +119,8 @@ class _Connection(asyncio.Protocol):
         self._heard_at = 0.0
         self._lost = asyncio.Event()
         self.is_open = True
+        self.ready = asyncio.Event()
+        """The server has said how much it takes at once, which may be very little; or this has ended."""
 
     async def request(self, headers: Headers, body: bytes) -> Answer:
         began = asyncio.get_running_loop().time()
@@ -190,14 +194,22 @@ class _Connection(asyncio.Protocol):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self._lost.wait()
         except TimeoutError:
-            if self._transport is not None:
-                self._transport.abort()
+            self.abort()
+
+    def abort(self) -> None:
+        """End at once, without a word."""
+        if self._transport is not None:
+            self._transport.abort()
 
     # -- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  (what `create_connection` makes)
         self._transport = transport
+        if transport.get_extra_info("ssl_object").selected_alpn_protocol() != "h2":
+            self._end()
+            return
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._h2.initiate_connection()
         self._flush()
 
@@ -234,6 +246,8 @@ class _Connection(asyncio.Protocol):
                 self._complete(stream_id)
             case StreamReset(stream_id=stream_id):
                 self._miss(stream_id, handled=event.error_code != ErrorCodes.REFUSED_STREAM)
+            case RemoteSettingsChanged():
+                self.ready.set()
             case ConnectionTerminated():
                 self._end(last_handled=event.last_stream_id)
             case _:
@@ -255,6 +269,7 @@ class _Connection(asyncio.Protocol):
     def _end(self, last_handled: int | None = None) -> None:
         """No more requests, and no more answers; those behind `last_handled` have certainly done nothing."""
         self.is_open = False
+        self.ready.set()
         for stream_id in list(self._streams):
             self._miss(stream_id, handled=last_handled is None or stream_id <= last_handled)
         if self._transport is not None:

@@ -16,6 +16,7 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded, StreamReset
 from h2.exceptions import StreamClosedError
+from h2.settings import SettingCodes
 
 Json = Any
 
@@ -56,6 +57,8 @@ class Apple:
         self.connections = 0
         self.provider_tokens: set[str] = set()
         self.is_slow = False
+        self.streams = 100
+        """How many requests one connection may carry at once."""
         self._held: list[Callable[[], None]] = []
         self._server: asyncio.Server | None = None
         self._open: set[_Connection] = set()
@@ -135,6 +138,7 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._apple.joined(self)
+        self._h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: self._apple.streams})
         self._h2.initiate_connection()
         self._flush()
 

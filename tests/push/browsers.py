@@ -1,5 +1,6 @@
 """A push service for browsers, over TLS, and a browser that can read what it brings."""
 
+import asyncio
 import json
 import ssl
 from base64 import urlsafe_b64encode
@@ -69,6 +70,9 @@ class PushServer:
         self.brought: list[Brought] = []
         self.answers: deque[Answer] = deque()
         self.canary_hits = 0
+        self.is_open = asyncio.Event()
+        """Until then, nothing is answered."""
+        self.is_open.set()
         self.url = ""
         self._runner: web.AppRunner | None = None
 
@@ -100,6 +104,7 @@ class PushServer:
         claims = jwt.decode(parts["t"], self._key, algorithms=["ES256"], audience=self.url)
         assert claims["sub"] == self._contact
         body = await request.read()
+        await self.is_open.wait()
         assert request.headers["Content-Encoding"] == "aes128gcm"
         assert len(body) <= 4096
         answer = self.answers.popleft() if self.answers else Answer()

@@ -15,7 +15,7 @@ from realtime.push_providers.http import Http, Missed, Read, is_public
 from tests.clients import Person, eventually
 from tests.conftest import Node
 from tests.push.browsers import Answer, Browser, PushServer
-from tests.push.conftest import Keys, StartPushing, browser, note, outbox, states
+from tests.push.conftest import CONTACT, Keys, StartPushing, browser, note, outbox, states
 
 
 async def _is(person: Person, *wanted: str) -> bool:
@@ -139,6 +139,34 @@ async def test_what_was_registered_under_other_rules_is_not_asked(
     await eventually(lambda: _is(ann, "dead"))
 
     assert push_server.brought == []
+
+
+async def test_a_server_that_does_not_answer_holds_up_no_other(
+    pushing: StartPushing, plaza: Node, push_server: PushServer, keys: Keys, ann: Person, bob: Person
+) -> None:
+    pushes = await pushing(at_once=4, deadline=30.0, lease=60.0)
+    hanging = PushServer(keys.browsers.public_key(), CONTACT)
+    await hanging.start(keys.certificate)
+    hanging.is_open.clear()
+    await browser(ann, plaza, pushes, hanging)
+    mine = await browser(bob, plaza, pushes, push_server)
+
+    for number in range(10):
+        await pushes.put(note(ann, f"key-{number}"))
+    await eventually(lambda: _has_one_under_way(ann))
+    await pushes.put(note(bob))
+    await eventually(lambda: _is(bob, "shown"))
+
+    assert len(push_server.of(mine)) == 1
+    hanging.is_open.set()
+    await eventually(lambda: hanging.brought)
+    await hanging.stop()
+
+
+async def _has_one_under_way(person: Person) -> bool:
+    """Of many; the others have been put back."""
+    claims = [row["claim"] for row in await outbox(person)]
+    return len(claims) - claims.count(None) == 1
 
 
 async def test_a_browser_whose_server_is_not_there_holds_up_no_other(

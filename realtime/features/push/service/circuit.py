@@ -53,10 +53,14 @@ class Circuit:
     def failed(self, retry_after: float | None = None, *, at_once: bool = False) -> None:
         """An attempt failed, and others are likely to; `at_once`: they are certain to."""
         self._failures += 1
+        wait = min(retry_after or 0.0, MAX_PAUSE)
+        if self._open_until is not None and self.seconds_left:  # it began before, and has nothing new to say
+            self._open_until = max(self._open_until, _time() + wait)
+            return
         if not (at_once or self.is_open or retry_after is not None or self._failures >= self._most):
             return
         pause = self._pause * random.uniform(0.75, 1.25)  # noqa: S311  (jitter)
-        self._open_until = _time() + max(pause, min(retry_after or 0.0, MAX_PAUSE))
+        self._open_until = _time() + max(pause, wait)
         self._pause = min(self._pause * 2, MAX_PAUSE)
 
 
