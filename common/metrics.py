@@ -44,8 +44,8 @@ class Tallies(Collector):
 
 
 connections = Gauge("plaza_connections", "Authenticated sockets", ["transport"])
-sockets_opened = Counter("plaza_sockets_opened", "Sockets opened, authenticated or not")
-sockets_closed = Counter("plaza_sockets_closed", "Sockets closed, by reason", ["reason"])
+sockets_opened = Tallies("plaza_sockets_opened", "Sockets opened, authenticated or not").labels()
+sockets_closed = Tallies("plaza_sockets_closed", "Sockets closed, by reason", ["reason"])
 commands = Tallies("plaza_commands", "Socket commands, by name and outcome", ["command", "outcome"])
 ack_seconds = Histogram("plaza_ack_seconds", "From packet to ack", ["command"], buckets=_FAST)
 requests = Counter("plaza_http_requests", "HTTP requests", ["method", "route", "status"])

@@ -13,9 +13,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import jwt
+import orjson
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from common.errors import Unauthenticated
@@ -154,7 +155,11 @@ class AccessTokens:
 
 def _object(segment: str) -> dict[str, Any]:
     """A segment's JSON object; a name that stands twice is refused."""
-    found = _JSON.decode(_decoded(segment).decode())
+    content = _decoded(segment)
+    plain: Any = orjson.loads(content)
+    if isinstance(plain, dict) and orjson.dumps(plain) == content:  # as we write it: each name stands once
+        return cast("dict[str, Any]", plain)
+    found = _JSON.decode(content.decode())
     return _OBJECT.validate_python(found)
 
 

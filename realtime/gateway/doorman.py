@@ -8,6 +8,7 @@ import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import cast
 
 from realtime.gateway.turnstile import Turnstile
@@ -20,6 +21,7 @@ _LONGEST = 8190
 _HEAD = re.compile(
     rb"GET /socket\.io/\?([\w=&.~-]*) HTTP/1\.1\r\n((?:[\w!#$%&'*+.^`|~-]+:[\t\x20-\x7e]*\r\n)+)\r\n"
 )
+_HEADER = re.compile(r"([^:]+):([^\r]*)\r\n")
 _KEY = re.compile(r"[A-Za-z0-9+/]{22}==")
 _ELSEWHERE = frozenset({"content-length", "transfer-encoding", "expect"})
 
@@ -105,7 +107,7 @@ def read_handshake(data: bytes) -> Handshake | None:
     key = headers.get("sec-websocket-key", "")
     is_handshake = (
         headers.get("upgrade", "").lower() == "websocket"
-        and "upgrade" in [word.strip().lower() for word in headers.get("connection", "").split(",")]
+        and _upgrades(headers.get("connection", ""))
         and headers.get("sec-websocket-version") == "13"
         and _KEY.fullmatch(key) is not None
     )
@@ -114,6 +116,7 @@ def read_handshake(data: bytes) -> Handshake | None:
     return Handshake(key, headers.get("origin"), headers.get("x-forwarded-for", ""), data[head.end() :])
 
 
+@lru_cache(256)
 def _asks_for_a_new_socket(query: str) -> bool:
     pairs = [pair.partition("=") for pair in query.split("&")]
     asked = {name: value for name, _, value in pairs}
@@ -121,9 +124,13 @@ def _asks_for_a_new_socket(query: str) -> bool:
     return is_plain and asked.get("EIO") == "4" and asked.get("transport") == "websocket"
 
 
+@lru_cache(256)
+def _upgrades(connection: str) -> bool:
+    return "upgrade" in [word.strip().lower() for word in connection.split(",")]
+
+
 def _headers(block: str) -> dict[str, str] | None:
     """Names in small letters; None when one stands twice, which is for others to judge."""
-    lines = block.split("\r\n")[:-1]
-    pairs = [line.partition(":") for line in lines]
-    headers = {name.lower(): value.strip(" \t") for name, _, value in pairs}
-    return headers if len(headers) == len(lines) else None
+    pairs: list[tuple[str, str]] = _HEADER.findall(block)
+    headers = {name.lower(): value.strip(" \t") for name, value in pairs}
+    return headers if len(headers) == len(pairs) else None

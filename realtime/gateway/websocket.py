@@ -245,13 +245,18 @@ class _Line(sockets.socket):
         self.detach()
 
 
+_TCP = frozenset({int(sockets.AF_INET), int(sockets.AF_INET6)})
+_NOTSENT_LOWAT = getattr(sockets, "TCP_NOTSENT_LOWAT", 25)
+
+
 def _line_of(transport: asyncio.Transport) -> sockets.socket:
     """A way to send beside the transport; `NOWHERE` if something (TLS) is in between."""
     raw = transport.get_extra_info("socket")
     if raw is None:
         return NOWHERE
-    if raw.family in (sockets.AF_INET, sockets.AF_INET6):
-        raw.setsockopt(sockets.IPPROTO_TCP, getattr(sockets, "TCP_NOTSENT_LOWAT", 25), UNSENT_BYTES)
+    family = int(raw.family)
+    if family in _TCP:
+        raw.setsockopt(sockets.IPPROTO_TCP, _NOTSENT_LOWAT, UNSENT_BYTES)
     if transport.get_extra_info("ssl_object") is not None:
         return NOWHERE
-    return _Line(raw.family, raw.type, raw.proto, raw.fileno())
+    return _Line(family, raw.type, raw.proto, raw.fileno())

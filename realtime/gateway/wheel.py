@@ -6,6 +6,7 @@ one tick late.
 
 import asyncio
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Generic, TypeVar
 
 import structlog
@@ -34,18 +35,21 @@ class Wheel(Generic[T]):
 
     def set(self, item: T, seconds: float) -> None:
         """Let `item` be due after `seconds`, whatever was set before."""
-        loop = asyncio.get_running_loop()
-        slot = int((loop.time() + seconds) / self._tick) + 1
+        now = monotonic()
+        slot = int((now + seconds) / self._tick) + 1
         before = self._slot_of.get(item)
         if before == slot:
             return
         if before is not None:
             self._take_out(item, before)
         self._slot_of[item] = slot
-        self._slots.setdefault(slot, set()).add(item)
+        items = self._slots.get(slot)
+        if items is None:
+            items = self._slots[slot] = set()
+        items.add(item)
         if self._timer is None:
-            self._turned = int(loop.time() / self._tick)
-            self._timer = loop.call_later(self._tick, self._turn)
+            self._turned = int(now / self._tick)
+            self._timer = asyncio.get_running_loop().call_later(self._tick, self._turn)
 
     def cancel(self, item: T) -> None:
         """Forget `item`; one that has no deadline is fine, too."""
@@ -61,9 +65,8 @@ class Wheel(Generic[T]):
                 del self._slots[slot]
 
     def _turn(self) -> None:
-        loop = asyncio.get_running_loop()
-        now = int(loop.time() / self._tick)
-        self._timer = loop.call_later(self._tick, self._turn) if self._slots else None
+        now = int(monotonic() / self._tick)
+        self._timer = asyncio.get_running_loop().call_later(self._tick, self._turn) if self._slots else None
         passed = range(self._turned + 1, now + 1)
         self._turned = now
         # After a long stall there may be more ticks than slots.

@@ -7,6 +7,7 @@
 import base64
 from typing import Any, cast
 
+import orjson
 from engineio import packet as engine_packets
 from socketio import packet as socket_packets
 
@@ -30,6 +31,11 @@ def packet_frame(pkt: engine_packets.Packet) -> bytes:
     """The WebSocket frame of a packet of the library's."""
     encoded = cast("str | bytes", pkt.encode())
     return frame_of(encoded.encode()) if isinstance(encoded, str) else binary_frame_of(encoded)
+
+
+def opening_frame(greeting: dict[str, Any]) -> bytes:
+    """The frame with which the server greets a new WebSocket."""
+    return frame_of(b"%d" % engine_packets.OPEN + orjson.dumps(greeting))
 
 
 def connected_packet(sid: str) -> Packet:

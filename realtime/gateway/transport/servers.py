@@ -5,6 +5,7 @@
 """Engine.IO v4 and Socket.IO v5 over HTTP: sessions that poll, and connections that leave for a WebSocket."""
 
 import asyncio
+import secrets
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,12 +20,13 @@ from common.settings import Settings
 from realtime.gateway.doorman import Handshake
 from realtime.gateway.handshake import handshake_refusal, is_upgrade, refusal, switching
 from realtime.gateway.http import ON_LOST
-from realtime.gateway.transport.packets import packet_frame
+from realtime.gateway.transport.packets import opening_frame
 from realtime.gateway.transport.sockets import EngineSocket, Probe, Receiver
 from realtime.gateway.websocket import WebSocket
 from realtime.gateway.wheel import Wheel
 
 FAREWELL_SECONDS = 5.0
+ID_BYTES = 15
 BEATS = 32
 """Ticks of the heartbeat wheel in one ping timeout."""
 
@@ -80,7 +82,7 @@ class EngineServer(engineio.AsyncServer):
     def generate_id(self) -> str:
         """A session id that nobody can guess, behind the name of this process if it has one."""
         name = self.settings.node_name
-        return f"{name}.{super().generate_id()}" if name else super().generate_id()
+        return f"{name}.{secrets.token_urlsafe(ID_BYTES)}" if name else secrets.token_urlsafe(ID_BYTES)
 
     def keep_farewell(self, socket: EngineSocket) -> None:
         """Keep for a moment what a client has not fetched at the end: it may be between two polls."""
@@ -118,7 +120,7 @@ class EngineServer(engineio.AsyncServer):
     def _greeting(self, socket: EngineSocket, transport: str) -> dict[str, Any]:
         return {
             "sid": socket.sid,
-            "upgrades": self._upgrades(socket.sid, transport),
+            "upgrades": self._upgrades(socket.sid, transport) if transport == "polling" else (),
             "pingTimeout": int(self.ping_timeout * 1000),
             "pingInterval": int(self.ping_interval * 1000),
             "maxPayload": self.max_http_buffer_size,
@@ -162,10 +164,9 @@ class EngineServer(engineio.AsyncServer):
         """Make a socket of a connection whose handshake, with that `key`, was in order."""
         socket = self._new_socket(address)
         websocket = WebSocket(socket, connection, self.settings.limits)
-        opening = engine_packets.Packet(engine_packets.OPEN, self._greeting(socket, "websocket"))
         socket.attach(websocket)
         self._announce(socket)
-        websocket.start(switching(key) + packet_frame(opening), unread)
+        websocket.start(switching(key) + opening_frame(self._greeting(socket, "websocket")), unread)
 
     def _probe(self, polling: EngineSocket, connection: asyncio.Transport, unread: bytes, key: str) -> None:
         probe = Probe(polling)

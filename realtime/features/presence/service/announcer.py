@@ -27,6 +27,7 @@ Shows = Mapping[Id, Collection[Verb]]
 BATCH = 200
 MAX_WAITING = 100_000
 MAX_PAUSE = 2.0
+GATHER = 0.05
 STOP_SECONDS = 2.0
 
 
@@ -102,6 +103,8 @@ class Announcer:
             else:
                 pause = 0.05
                 _finish_all(batch)
+                if len(batch) > 1:  # in a crowd more of them gather
+                    await asyncio.sleep(GATHER)
         self._worker = None
 
     def _put_back(self, batch: Sequence[tuple[News, "asyncio.Future[None]"]]) -> None:
