@@ -41,7 +41,7 @@ from realtime.features.messages.service import Surroundings as MessageSurroundin
 from realtime.features.messages.store import Excerpts
 from realtime.features.moderation import ModerationService, Mutes
 from realtime.features.moderation.commands import ModeratorSockets
-from realtime.features.moderation.schemas import Neighbours
+from realtime.features.moderation.schemas.needs import Neighbours
 from realtime.features.notifications import MissedMessages, NotificationService
 from realtime.features.notifications.commands import NotificationCommands
 from realtime.features.personal import PersonalService, Surroundings
@@ -228,7 +228,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         profiles=ProfileService(accounts, policy, friends, presence, Pictures(settings, media.library)),
         personal=PersonalService(
             settings,
-            Surroundings(accounts, groups, conversations, notifications, updates, (media.library,)),
+            Surroundings(accounts, groups, conversations, notifications, updates, (media,)),
         ),
         push=push,
         notifications=notifications,

@@ -8,7 +8,7 @@ import typer
 from common.errors import Invalid
 from realtime import terminal
 from realtime.bootstrap import Services
-from realtime.features.moderation.schemas import ActionIn
+from realtime.features.moderation.schemas.queue import ActionIn
 
 DAY = 86_400
 _ROW = re.compile(r"(\d{1,15}):([0-9a-f]{64})")

@@ -4,22 +4,23 @@ from typing import Any
 
 from aiohttp import web
 
-from realtime.features.moderation.schemas import (
-    ActionIn,
+from realtime.features.moderation.schemas.needs import Rows, Window
+from realtime.features.moderation.schemas.people import (
     AppealIn,
     AppealOut,
+    OwnSanctionOut,
+    ReportIn,
+    ReportOut,
+)
+from realtime.features.moderation.schemas.queue import (
+    ActionIn,
     CaseDetailOut,
     CaseOut,
     NoteIn,
-    OwnSanctionOut,
     QueueQuery,
-    ReportIn,
-    ReportOut,
     ResolveIn,
     ReverseIn,
-    Rows,
     SanctionOut,
-    Window,
 )
 from realtime.policy import Verb
 from rest.openapi import body, docs, json_schema, query, querystring_schema, response_schema

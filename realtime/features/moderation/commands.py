@@ -2,7 +2,7 @@
 
 from realtime import channels
 from realtime.fanout import LocalFanout
-from realtime.features.moderation.schemas import Staff
+from realtime.features.moderation.schemas.needs import Staff
 from realtime.gateway.session import Session
 
 

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from common.clock import now
 from common.errors import Conflict, Forbidden, Invalid, NotFound, RateLimited
-from realtime.features.moderation.schemas import Action, Decision, Lasting
+from realtime.features.moderation.schemas.common import Action, Decision, Lasting
 
 MAX_APPEALS = 3
 """About one action; whoever decides on the last one has the last word."""

@@ -8,17 +8,9 @@ from common.clock import iso, now
 from common.ids import Id
 from documents.moderation import Case, MutedPeople, Report, Sanction
 from realtime.features.moderation.rules import MAX_APPEALS, Muted
-from realtime.features.moderation.schemas import (
-    AppealOut,
-    CaseOut,
-    EvidenceOut,
-    OwnSanctionOut,
-    People,
-    Person,
-    PersonCard,
-    ReportOut,
-    SanctionOut,
-)
+from realtime.features.moderation.schemas.needs import People, Person
+from realtime.features.moderation.schemas.people import AppealOut, OwnSanctionOut, ReportOut
+from realtime.features.moderation.schemas.queue import CaseOut, EvidenceOut, PersonCard, SanctionOut
 from realtime.policy import PersonAbsent, Policy, Refused, Verb
 
 OVERLAP = timedelta(seconds=15)

@@ -81,7 +81,7 @@ class AuditQuery(Wire):
 
 
 class AuditOut(Wire):
-    """Who did what to whom, by which request. `hash` seals the row and the one before it, whose hash is `prev`."""
+    """Who did what to whom, by which request. `hash` seals the row and `prev`, the hash before it."""
 
     model_config = ConfigDict(extra="ignore")
 

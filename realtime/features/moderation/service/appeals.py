@@ -6,7 +6,7 @@ from common.ids import Id
 from common.tokens import AppealTokens, InvalidToken
 from documents.moderation import Report, Sanction
 from realtime.features.moderation import rules, store
-from realtime.features.moderation.schemas import AppealIn, AppealOut
+from realtime.features.moderation.schemas.people import AppealIn, AppealOut
 from realtime.features.moderation.service.reports import ReportService
 
 

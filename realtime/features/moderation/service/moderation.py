@@ -2,7 +2,7 @@
 
 from common.settings import Moderation
 from common.tokens import AppealTokens
-from realtime.features.moderation.schemas import Neighbours
+from realtime.features.moderation.schemas.needs import Neighbours
 from realtime.features.moderation.service.appeals import AppealService
 from realtime.features.moderation.service.news import QueueNews
 from realtime.features.moderation.service.queue import QueueService

@@ -4,7 +4,7 @@ from documents.moderation import Case
 from realtime import channels
 from realtime.channels import Publication
 from realtime.fanout import Delivery, Fanout, packet_of
-from realtime.features.moderation.schemas import ReportReceived, ReportUpdated
+from realtime.features.moderation.schemas.queue import ReportReceived, ReportUpdated
 
 
 class QueueNews:

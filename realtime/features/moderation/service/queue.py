@@ -6,17 +6,8 @@ from common.ids import Id
 from common.settings import Moderation
 from documents.moderation import Case, Caught, Claim, Closing, Queue, Report, Sanction
 from realtime.features.moderation import rules, store
-from realtime.features.moderation.schemas import (
-    CaseDetailOut,
-    CaseOut,
-    Neighbours,
-    NoteIn,
-    QueueQuery,
-    ResolveIn,
-    Rows,
-    Turn,
-    Window,
-)
+from realtime.features.moderation.schemas.needs import Neighbours, Rows, Turn, Window
+from realtime.features.moderation.schemas.queue import CaseDetailOut, CaseOut, NoteIn, QueueQuery, ResolveIn
 from realtime.features.moderation.service.news import QueueNews
 from realtime.features.moderation.service.sanctions import SanctionService
 

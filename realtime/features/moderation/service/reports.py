@@ -12,8 +12,10 @@ from common.ids import Id
 from common.settings import Moderation
 from documents.moderation import Case, Report, ReportCount, Taken
 from realtime.features.moderation import rules, store
-from realtime.features.moderation.schemas import ReportIn, ReportOut, Rows, TargetKind, Transactions, Window
+from realtime.features.moderation.schemas.needs import Rows, TargetKind, Transactions, Window
+from realtime.features.moderation.schemas.people import ReportIn, ReportOut
 from realtime.features.moderation.service.news import QueueNews
+from realtime.order import Turns
 
 log = structlog.get_logger(__name__)
 
@@ -28,6 +30,7 @@ class ReportService:
     def __init__(self, limits: Moderation, database: Transactions, news: QueueNews) -> None:
         self._limits, self._database, self._news = limits, database, news
         self._kinds: dict[str, TargetKind] = {}
+        self._turns = Turns()
 
     def register(self, target_type: str, kind: TargetKind) -> None:
         """Let things of another kind be reported."""
@@ -38,9 +41,13 @@ class ReportService:
         kind = self._kinds.get(body.target_type)
         if kind is None:
             raise Invalid.field("targetType", f"is one of {', '.join(sorted(self._kinds))}")
+        async with self._turns.of(body.target_id):  # many report the same at once
+            return store.own_report(await self._report(kind, reporter, body))
+
+    async def _report(self, kind: TargetKind, reporter: Id, body: ReportIn) -> Report:
         known = await Report.open_of(reporter, body.target_type, body.target_id)
         if known is not None:
-            return store.own_report(known)
+            return known
         found = await kind.evidence(reporter, body.target_id)
         if found is None:
             raise rules.TargetNotFound
@@ -56,7 +63,7 @@ class ReportService:
             text=body.text,
             evidence=dict(evidence),
         )
-        return store.own_report(await self._counted(report, subject))
+        return await self._counted(report, subject)
 
     async def _counted(self, report: Report, subject: Id) -> Report:
         """Store it, if the day is not full; what turns out to be a repetition does not count."""

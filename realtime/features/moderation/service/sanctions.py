@@ -12,14 +12,9 @@ from common.tokens import AppealTokens
 from documents.moderation import Report, Sanction
 from realtime import channels
 from realtime.features.moderation import rules, store
-from realtime.features.moderation.schemas import (
-    ActionIn,
-    Neighbours,
-    OwnSanctionOut,
-    ReverseIn,
-    SanctionOut,
-    Turn,
-)
+from realtime.features.moderation.schemas.needs import Neighbours, Turn
+from realtime.features.moderation.schemas.people import OwnSanctionOut
+from realtime.features.moderation.schemas.queue import ActionIn, ReverseIn, SanctionOut
 from realtime.features.moderation.store import Mutes
 from realtime.features.notifications.schemas import Note
 from realtime.policy import PersonAbsent

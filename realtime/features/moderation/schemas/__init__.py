@@ -1,0 +1,1 @@
+"""The shapes of reports, decisions and appeals."""
