@@ -10,7 +10,7 @@ from common.ids import Id
 from documents.conversations import Conversation, Departure, Member
 from documents.friends import Block
 from documents.messages import EMPTY, Message
-from documents.personal.holdings import End, Person, Replace, change_where, delete_where, parts_of
+from documents.personal.holdings import AT_ONCE, End, Person, Replace, change_where, delete_where, parts_of
 from documents.rows import Raw, rows
 from documents.search import MessageWords, WordsRead
 
@@ -59,8 +59,9 @@ class Closed(End):
 
 
 async def _close(conversation: Id, person: Person) -> None:
-    received = {"conversation": conversation, "to": person.id}
-    await change_where(Message, received, {"$set": {"to": person.pseudonym}})
+    for seq in range(0, await Message.head(conversation), AT_ONCE):
+        some = {"conversation": conversation, "seq": {"$gt": seq, "$lte": seq + AT_ONCE}, "to": person.id}
+        await rows(Message).update_many(some, {"$set": {"to": person.pseudonym}})
     change = {"$pull": {"pair": person.id}, "$addToSet": {"gone": person.pseudonym}}
     await rows(Conversation).update_one({"_id": conversation, "pair": person.id}, change)
     await _forsake({"_id": conversation, "kind": "direct", "pair": []})

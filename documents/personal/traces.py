@@ -5,13 +5,12 @@ are read through once for everybody who is being erased at the time: as bytes, o
 """
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from beanie import Document
 from bson import ObjectId
-from bson.codec_options import CodecOptions
 from bson.raw_bson import RawBSONDocument
 
 from common.clock import now
@@ -36,33 +35,34 @@ async def _empty_entries(people: Sequence[Person], event: str) -> None:
     """As far back as the oldest of these accounts goes: before that, nobody's log knew of them."""
     emptied: Raw = {"$set": {"event": event, "data": {}}, "$unset": {"key": ""}}
     first = ObjectId.from_datetime(await _oldest_of(people) - MARGIN)
-    async for hits in _naming(Update, people, first):
+    async for hits in _naming(Update, {"_id": {"$gte": first}}, people):
         await rows(Update).update_many({"_id": {"$in": hits}}, emptied)
 
 
 async def _rename_in_evidence(people: Sequence[Person]) -> None:
     names = {person.id: person.pseudonym for person in people}
-    async for hits in _naming(Report, people, ""):
+    async for hits in _naming(Report, {}, people):
         async for raw in rows(Report).find({"_id": {"$in": hits}}):
             kept = {name: _renamed(raw[name], names) for name in ("target_id", "evidence")}
             await rows(Report).update_one({"_id": raw["_id"]}, {"$set": kept})
 
 
-async def _naming(
-    kind: type[Document], people: Sequence[Person], after: ObjectId | str
-) -> AsyncIterator[list[Any]]:
-    """The ids of documents behind `after` that hold the id of one of `people` anywhere, some at a time."""
-    unpacked = CodecOptions(document_class=RawBSONDocument)
-    found = rows(kind).with_options(codec_options=unpacked)
+async def _naming(kind: type[Document], where: Raw, people: Sequence[Person]) -> AsyncIterator[list[Any]]:
+    """The ids of documents that fit and hold the id of one of `people` anywhere, some at a time."""
     needle = re.compile(b"|".join(re.escape(person.id.encode()) for person in people))
-    while True:
-        page = await found.find({"_id": {"$gt": after}}).sort("_id", 1).limit(AT_ONCE).to_list()
-        hits = [entry["_id"] for entry in page if needle.search(entry.raw)]
-        if hits:
-            yield hits
-        if len(page) < AT_ONCE:
-            return
-        after = page[-1]["_id"]
+    found = rows(kind).find_raw_batches(where).batch_size(AT_ONCE)
+    async for batch in cast("AsyncIterator[bytes]", found):
+        if needle.search(batch):
+            yield [RawBSONDocument(one)["_id"] for one in _documents_in(batch) if needle.search(one)]
+
+
+def _documents_in(batch: bytes) -> Iterator[bytes]:
+    """One by one: each begins with how long it is."""
+    start = 0
+    while start < len(batch):
+        end = start + int.from_bytes(batch[start : start + 4], "little")
+        yield batch[start:end]
+        start = end
 
 
 def _renamed(value: Any, names: dict[str, str]) -> Any:

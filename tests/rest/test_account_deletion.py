@@ -10,7 +10,7 @@ from socketio.exceptions import ConnectionError as Refused
 
 from common.clock import now
 from common.ids import new_id
-from documents.accounts import AdminAudit, User
+from documents.accounts import AdminAudit, LoginSession, User
 from documents.personal import HOLDINGS, Deletion, Holding
 from documents.rows import rows
 from realtime.features.accounts.schemas.admin import AdminIn
@@ -135,6 +135,11 @@ async def test_a_log_in_that_crosses_the_leaving_ends_with_it(plaza: Node, join:
             if reply.status == 200:
                 async with Http(plaza.url, reply.body["token"]) as http:
                     assert (await http.get("/api/auth/me")).status in (401, 403)
+        await eventually(lambda ann=ann: _is_logged_in_nowhere(ann))
+
+
+async def _is_logged_in_nowhere(person: Person) -> bool:
+    return await rows(LoginSession).count_documents({"user_id": person.id, "revoked_at": None}) == 0
 
 
 # -- staying

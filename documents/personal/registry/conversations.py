@@ -1,7 +1,7 @@
 """Conversations, what is said in them, and uploads."""
 
 from documents.conversations import Conversation, Departure, Member
-from documents.media import Media
+from documents.media import Arriving, Media, UserImage
 from documents.messages import Message
 from documents.personal.chats import Closed, Forsaken, Silence, Unreact, in_which, own_reactions
 from documents.personal.holdings import Copy, Delete, DeleteLast, Elsewhere, Holding, Keep, Replace
@@ -63,6 +63,18 @@ CONVERSATIONS: tuple[Holding, ...] = (
         copy=Copy(
             "memberships", "user", ("conversation", "role", "joined_at", "read_seq", "read_at", "muted")
         ),
+    ),
+    Holding(
+        UserImage,
+        {"owner": Delete()},
+        others=("_id", "media"),
+        copy=Copy("pictures", "owner", ("media", "image_type", "is_primary", "caption", "uploaded_at")),
+    ),
+    Holding(
+        Arriving,
+        {"owner": Elsewhere("realtime.features.media, whose bytes go first")},
+        others=("_id", "key", "folder", "pieces.key", "media", "metadata"),
+        copy="uploads on their way",
     ),
     Holding(
         Media,
