@@ -242,7 +242,7 @@ def _assemble(settings: Settings, engines: Engines, database: Database, redis: R
         moderation=ModerationService(settings.moderation, AppealTokens(settings.secret()), mutes, around),
         search=SearchService(
             PeopleFinder(policy, acquaintances := Acquaintances(policy)),
-            MessageFinder(archive := MessageArchive(), messages, conversations),
+            MessageFinder(archive := MessageArchive(), conversations, policy),
         ),
         indexer=Indexer(archive, MessageIndex()),
         suggestions=_suggestions(policy, acquaintances),

@@ -51,10 +51,16 @@ SECURITY = {
 }
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
-    "Access-Control-Allow-Headers": "Authorization, Content-Type, Idempotency-Key, If-None-Match",
+    "Access-Control-Allow-Headers": (
+        "Authorization, Content-Type, Idempotency-Key, If-None-Match, If-Range, Range, "
+        "Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset"
+    ),
     "Access-Control-Max-Age": "600",
 }
-EXPOSED = "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id"
+EXPOSED = (
+    "ETag, Retry-After, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset, X-Request-Id, Accept-Ranges, "
+    "Content-Range, Location, Tus-Resumable, Upload-Expires, Upload-Length, Upload-Metadata, Upload-Offset"
+)
 _MEANING: dict[int, type[AppError]] = {
     401: Unauthenticated,
     403: Forbidden,

@@ -38,7 +38,7 @@ class UploadForm:
         request: web.Request,
         name: str,
         most: int,
-        check: Callable[[dict[str, str]], None] | None = None,
+        check: Callable[[dict[str, str]], object] | None = None,
     ) -> None:
         self._request, self._name, self._most, self._check = request, name, most, check
         self._idle = services(request).settings.media.idle
@@ -55,6 +55,8 @@ class UploadForm:
                 yield piece
         except (ConnectionError, PayloadError, HttpProcessingError, ValueError, AssertionError):
             raise BrokenBody from None
+        if self._check is not None:
+            self._check(self.fields)
 
     async def _reader(self) -> MultipartReader:
         if self._request.content_type != "multipart/form-data":
@@ -83,8 +85,6 @@ class UploadForm:
             raise BrokenBody
         if not found:
             raise Invalid(errors=[FieldError(self._name, "is required")])
-        if self._check is not None:
-            self._check(self.fields)
 
     async def _take_field(self, part: BodyPartReader, pace: "_Pace") -> None:
         name, value = part.name or "", bytearray()
@@ -104,6 +104,22 @@ class UploadForm:
 def _is_plain(part: BodyPartReader) -> bool:
     """Whether its bytes are what they are: nobody has to send Base64, and decoders of it have had holes."""
     return part.headers.get("Content-Transfer-Encoding", "").lower() in _PLAIN
+
+
+async def raw_body(request: web.Request, most: int) -> AsyncIterator[bytes]:
+    """The body as it comes; raises `TooLarge`, `UploadStalled`, `BrokenBody`."""
+    if (request.content_length or 0) > most:
+        raise TooLarge
+    pace, size = _Pace(services(request).settings.media.idle), 0
+    try:
+        while piece := await pace.keep(request.content.read(PIECE)):
+            pace.count(len(piece))
+            size += len(piece)
+            if size > most:
+                raise TooLarge
+            yield piece
+    except (ConnectionError, PayloadError, HttpProcessingError):
+        raise BrokenBody from None
 
 
 class _Pace:

@@ -191,11 +191,13 @@ class S3Storage:
 
     # -- for others to do
 
-    async def presign_put(self, key: str, content_type: str, size: int, seconds: int) -> Presigned:
-        """Let somebody put exactly `size` bytes of that type under a key: both are signed."""
-        given = {**self._where(key), "ContentType": content_type, "ContentLength": size}
-        url = await self._signer.generate_presigned_url("put_object", given, seconds)
-        return Presigned(url, {"Content-Type": content_type, "Content-Length": str(size)})
+    async def presign_put(self, key: str, content_type: str, size: int | None, seconds: int) -> Presigned:
+        """Let somebody put bytes of that type under a key, exactly `size` of them if that is known."""
+        given: dict[str, Any] = {**self._where(key), "ContentType": content_type}
+        headers = {"Content-Type": content_type}
+        if size is not None:
+            given["ContentLength"], headers["Content-Length"] = size, str(size)
+        return Presigned(await self._signer.generate_presigned_url("put_object", given, seconds), headers)
 
     async def presign_get(self, key: str, seconds: int) -> str:
         """Let somebody read a key."""

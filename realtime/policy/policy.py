@@ -60,6 +60,11 @@ class Policy:
         }
         return known.get(viewer), people
 
+    async def administers(self, viewer: Id) -> bool:
+        """Whether `viewer` is an administrator now, for what that widens without a person being meant."""
+        me = (await self._standings.standings([viewer])).get(viewer)
+        return me is not None and me.is_admin and me.standing == "active"
+
     async def can(self, viewer: Id, verb: Verb, user_id: Id) -> bool:
         """Whether `viewer` may do that to, or see that of, this person."""
         return await self.outcome(viewer, verb, user_id) is Outcome.ALLOWED

@@ -86,7 +86,14 @@ async def get_media(request: web.Request) -> web.StreamResponse:
     Avatars are for everybody. The rest needs a token, or an address from `/api/media/{fileId}/url`.
     """
     asked, media_id = query(request, MediaQuery), path_id(request, "fileId")
-    identity, media = maybe_caller(request), services(request).media
+    return await send_media(request, media_id, asked)
+
+
+async def send_media(
+    request: web.Request, media_id: Id, asked: MediaQuery | None = None
+) -> web.StreamResponse:
+    """The file of an upload, for whoever asks."""
+    identity, media, asked = maybe_caller(request), services(request).media, asked or MediaQuery()
     viewer, signed = identity.user_id if identity is not None else None, ""
     if asked.viewer is not None and asked.expires is not None and asked.signature is not None:
         viewer = media.audience.signed_viewer(media_id, asked.viewer, asked.expires, asked.signature)

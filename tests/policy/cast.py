@@ -14,7 +14,7 @@ from tests.staff import act, case_about, new_admin, put, report
 
 THINGS = (
     "person", "username", "session", "notification", "group", "message", "chat", "chat_message", "device",
-    "case", "action", "medium",
+    "case", "action", "medium", "picture", "upload",
 )  # fmt: skip
 """Words for a person and what is theirs. `chat` is the viewer's and theirs, `group` is only theirs."""
 
@@ -101,6 +101,8 @@ class Stage:
         medium = (await other.upload(PIXEL)).data
         shown = await other.http.patch(f"/api/users/{other.id}/profile", {"coverPhoto": medium["id"]})
         assert shown.status == 200, shown.body
+        fields = {"username": other.handle, "image_type": "gallery"}
+        picture = (await other.upload(PIXEL, "/api/upload_user_image/", **fields)).data
         sessions = (await other.http.get("/api/auth/sessions")).data
         notifications = (await other.http.get("/api/notifications")).data
         return {
@@ -115,6 +117,8 @@ class Stage:
             "case": case["id"],
             "action": action["id"],
             "medium": medium["id"],
+            "picture": picture["id"],
+            "upload": await _begun(other.http),
             **({"chat": chat["conversationId"], "chat_message": chat["id"]} if chat else {}),
         }
 
@@ -139,6 +143,14 @@ async def _made(http: Http, path: str, **body: Any) -> Any:
 
 async def _said(http: Http, **where: Any) -> Any:
     return await _made(http, "/api/messages", text="hello", clientId=new_key(), **where)
+
+
+async def _begun(http: Http) -> str:
+    """The id of an upload that is under way."""
+    headers = {"Tus-Resumable": "1.0.0", "Upload-Length": "10"}
+    reply = await http.ask("POST", "/api/uploads", headers=headers)
+    assert reply.status == 201, reply.body
+    return reply.data["id"]
 
 
 @asynccontextmanager

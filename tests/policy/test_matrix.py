@@ -1,6 +1,7 @@
 """Every route and every event, asked by everybody about everybody: the answers are what the table says."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Callable
 
 import pytest
@@ -52,7 +53,8 @@ def operation(route: str) -> Operation:
 async def ask(http: Http, door: str, aim: Aim, words: Words) -> Reply:
     method, _, path = door.partition(" ")
     asked = aim.at(words)
-    return await http.ask(method, path.format_map(asked.path), params=asked.query, json=asked.body)
+    plain = re.sub(r":[^{}]+}", "}", path)  # what a parameter may be is the router's business
+    return await http.ask(method, plain.format_map(asked.path), params=asked.query, json=asked.body)
 
 
 async def emit(device: Device, event: str, aim: Aim, words: Words) -> Reply:

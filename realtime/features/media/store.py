@@ -79,9 +79,12 @@ class Shelves:
         """Remove whatever is kept under these keys, in every storage: also what no document tells of."""
         with _told():
             for storage in self.all():
+                kept = await storage.find(folder)
+                keys = [folder] if kept is not None else []
                 for prefix in (f"{folder}.", f"{folder}/"):
-                    for key in [kept.key async for kept in storage.keys(prefix)]:
-                        await storage.delete(key)
+                    keys += [kept.key async for kept in storage.keys(prefix)]
+                for key in keys:
+                    await storage.delete(key)
 
 
 async def _behind(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

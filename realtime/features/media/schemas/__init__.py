@@ -1,6 +1,7 @@
 """The shapes of media."""
 
 from realtime.features.media.schemas.media import (
+    ArrivingOut,
     MediaFailed,
     MediaOut,
     MediaProgress,
@@ -10,4 +11,13 @@ from realtime.features.media.schemas.media import (
     address_of,
 )
 
-__all__ = ["MediaFailed", "MediaOut", "MediaProgress", "MediaReady", "SignedOut", "Variant", "address_of"]
+__all__ = [
+    "ArrivingOut",
+    "MediaFailed",
+    "MediaOut",
+    "MediaProgress",
+    "MediaReady",
+    "SignedOut",
+    "Variant",
+    "address_of",
+]

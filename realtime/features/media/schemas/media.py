@@ -33,6 +33,17 @@ class MediaOut(Wire):
     uploaded_at: datetime = Field(alias="uploaded_at")
 
 
+class ArrivingOut(Wire):
+    """An upload on its way: `offset` bytes are safe. `media` is what it has become."""
+
+    id: Id
+    offset: int
+    length: int
+    expires_at: datetime
+    media: MediaOut | None
+    metadata: str
+
+
 def address_of(media_id: Id) -> str:
     """Where an upload is read."""
     return f"/api/media/{media_id}"

@@ -69,6 +69,13 @@ class Library:
         """A thing is gone, or refers to nothing but these now."""
         await Media.detach(ref, but=but)
 
+    async def release(self, owner: Id, media_id: Id, ref: str) -> None:
+        """A thing is gone that referred to an upload: what nothing else refers to goes with it, at once."""
+        await Media.detach(ref)
+        media = await Media.delete_unused(media_id, owner)
+        if media is not None:
+            await self._remove(media)
+
     async def delete(self, owner: Id | None, media_id: Id) -> None:
         """Delete an upload; with `owner` only one of theirs. Nobody sees it any more when this returns."""
         media = await Media.delete_own(media_id, owner)

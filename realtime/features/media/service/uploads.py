@@ -33,8 +33,8 @@ class Incoming:
     chunks: AsyncIterable[bytes]
     most: int
     families: Sequence[Family] = BOTH
-    folder: str | None = None
-    """What the keys of its files begin with, when the client has been told."""
+    naming: Callable[[], str] | None = None
+    """What the keys of its files begin with, if that is special; asked when its bytes have been read."""
 
 
 class Uploads:
@@ -80,7 +80,7 @@ class Uploads:
             owner=owner,
             family=kind.family,
             filename=f"{media_id}.{extension}",
-            folder=incoming.folder or rules.folder_of(media_id),
+            folder=incoming.naming() if incoming.naming else rules.folder_of(media_id),
             size=sum(file["size"] for file in made["files"])
             + (spooled.size if kind.family == "video" else 0),
         )

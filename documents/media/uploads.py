@@ -67,9 +67,11 @@ class Media(Document):
         name = "media"
         indexes: ClassVar = [
             IndexModel([("owner", ASCENDING), ("uploaded_at", DESCENDING), ("_id", DESCENDING)]),
+            IndexModel([("uploaded_at", DESCENDING), ("_id", DESCENDING)]),
             IndexModel([("refs", ASCENDING)]),
             IndexModel([("state", ASCENDING), ("changed_at", ASCENDING)]),
             IndexModel([("folder", ASCENDING)], unique=True),
+            IndexModel([("files.key", ASCENDING)]),
         ]
 
     # -- coming in
@@ -149,10 +151,14 @@ class Media(Document):
 
     @classmethod
     async def page(
-        cls, owner: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
+        cls,
+        owner: Id | None,
+        limit: int,
+        before: tuple[datetime, Id] | None = None,
+        skip: int = 0,
     ) -> list[Self]:
-        """Somebody's uploads, newest first."""
-        where: Raw = {"owner": owner, "state": {"$in": list(VISIBLE)}}
+        """Somebody's uploads, or everybody's, newest first."""
+        where: Raw = {"state": {"$in": list(VISIBLE)}, **({"owner": owner} if owner else {})}
         if before is not None:
             moment, last = before
             where["$or"] = [
@@ -164,8 +170,21 @@ class Media(Document):
         return [cls.model_validate(raw) for raw in await found.to_list()]
 
     @classmethod
-    async def count_of(cls, owner: Id) -> int:
-        return await rows(cls).count_documents({"owner": owner, "state": {"$in": list(VISIBLE)}})
+    async def count_of(cls, owner: Id | None) -> int:
+        where: Raw = {"state": {"$in": list(VISIBLE)}, **({"owner": owner} if owner else {})}
+        return await rows(cls).count_documents(where)
+
+    @classmethod
+    async def with_key(cls, key: str) -> Self | None:
+        """The visible upload that has a file under that key."""
+        found = await rows(cls).find_one({"files.key": key, "state": {"$in": list(VISIBLE)}})
+        return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def many(cls, ids: Iterable[Id]) -> dict[Id, Self]:
+        """Those of these uploads that are visible."""
+        found = rows(cls).find({"_id": {"$in": list(ids)}, "state": {"$in": list(VISIBLE)}})
+        return {raw["_id"]: cls.model_validate(raw) for raw in await found.to_list()}
 
     # -- being referred to
 
@@ -196,6 +215,16 @@ class Media(Document):
             where["owner"] = owner
         found = await rows(cls).find_one_and_update(
             where, {"$set": {"state": "deleted", "changed_at": now()}}, return_document=ReturnDocument.AFTER
+        )
+        return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def delete_unused(cls, media_id: Id, owner: Id) -> Self | None:
+        """The same, if nothing refers to it."""
+        found = await rows(cls).find_one_and_update(
+            {"_id": media_id, "owner": owner, "refs": [], "state": {"$in": list(VISIBLE)}},
+            {"$set": {"state": "deleted", "changed_at": now()}},
+            return_document=ReturnDocument.AFTER,
         )
         return cls.model_validate(found) if found else None
 
@@ -240,6 +269,3 @@ class Media(Document):
         """All uploads by id."""
         found = rows(cls).find({**(where or {}), "_id": {"$gt": after}}).sort("_id", ASCENDING).limit(limit)
         return [cls.model_validate(raw) for raw in await found.to_list()]
-
-
-DOCUMENTS: list[type[Document]] = [Media]

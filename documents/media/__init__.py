@@ -1,0 +1,21 @@
+"""Media: uploads and their files, pictures that people show of themselves, uploads that are still to come."""
+
+from beanie import Document
+
+from documents.media.arriving import Arriving, Piece
+from documents.media.pictures import ImageType, UserImage
+from documents.media.uploads import VISIBLE, Media, MediaFile, State, StorageType
+
+__all__ = [
+    "VISIBLE",
+    "Arriving",
+    "ImageType",
+    "Media",
+    "MediaFile",
+    "Piece",
+    "State",
+    "StorageType",
+    "UserImage",
+]
+
+DOCUMENTS: list[type[Document]] = [Media, UserImage, Arriving]
