@@ -119,7 +119,7 @@ async def in_which(user_id: Id) -> Raw:
 
 
 def own_reactions(raw: Raw, user_id: Id) -> Raw:
-    """How somebody has reacted to a message; not what it says."""
+    """How somebody reacts to a message, if they still do; not what it says."""
     given: dict[str, list[Any]] = raw["reactions"]
     emojis = [emoji for emoji, users in given.items() if user_id in users]
-    return {"message": raw["_id"], "conversation": raw["conversation"], "emojis": emojis}
+    return {"message": raw["_id"], "conversation": raw["conversation"], "emojis": emojis} if emojis else {}

@@ -16,7 +16,7 @@ AT_ONCE = 500
 """Documents that are read or changed at a time: nothing takes long, nothing takes much memory."""
 
 Shape = Callable[[Raw, Id], Raw]
-"""What a person gets of a document."""
+"""What a person gets of a document: nothing when it is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,8 @@ class Copy:
         """What the person gets, a part at a time."""
         where = {self.find: user_id} if isinstance(self.find, str) else await self.find(user_id)
         async for part in parts_of(kind, where):
-            yield [self.shape(raw, user_id) if self.shape else self._picked(raw) for raw in part]
+            given = (self.shape(raw, user_id) if self.shape else self._picked(raw) for raw in part)
+            yield [row for row in given if row]
 
     def _picked(self, raw: Raw) -> Raw:
         return {("id" if name == "_id" else name): raw.get(name) for name in self.fields}

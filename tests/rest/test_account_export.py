@@ -59,6 +59,8 @@ async def test_a_copy_holds_what_somebody_did_and_nothing_that_others_said(ann: 
     mine = await anns.send("a word of mine", to=bob.id)
     theirs = await bobs.send("a secret of bob", to=ann.id)
     await anns.call("react_message", {"messageId": theirs["id"], "emoji": "👍", "on": True})
+    await anns.call("react_message", {"messageId": mine["id"], "emoji": "👍", "on": True})
+    await anns.call("react_message", {"messageId": mine["id"], "emoji": "👍", "on": False})
     await bob.http.post("/api/reports", {"targetType": "user", "targetId": ann.id, "reason": "spam"})
 
     found = await copy_of(ann)
