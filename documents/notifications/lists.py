@@ -1,20 +1,14 @@
 """A person's notifications as lists show them: read at one moment, with the version of that moment."""
 
-import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 
 from pymongo import DESCENDING
-from pymongo.errors import OperationFailure
 
 from common.ids import Id
 from documents.notifications.boards import Board
-from documents.notifications.notifications import Notification
+from documents.notifications.notifications import Notification, Session
 from documents.rows import Raw, rows
-
-SNAPSHOT_UNAVAILABLE = 246
-"""What the server says for a moment after an index was made."""
-_PAUSES = (0.02, 0.1, 0.5)
 
 Mark = tuple[datetime, Id]
 """Where a list goes on: the time and the id of the last row shown."""
@@ -41,32 +35,23 @@ class Shown:
     version: int
 
 
-async def shown(user: Id, window: Window) -> Shown:
-    """Newest first, at most one more than the window's limit."""
-    for pause in _PAUSES:
-        try:
-            return await _shown(user, window)
-        except OperationFailure as failure:
-            if failure.code != SNAPSHOT_UNAVAILABLE:
-                raise
-        await asyncio.sleep(pause)
-    return await _shown(user, window)
+async def shown(user: Id, window: Window, session: Session) -> Shown:
+    """Newest first, at most one more than the window's limit; in a transaction, so all at one moment.
 
-
-async def _shown(user: Id, window: Window) -> Shown:
+    A snapshot session would do with fewer questions, but may be behind what was committed just now.
+    """
     listed: Raw = {"user": user, "state": "shown"}
     if window.unread:
         listed["unread"] = True
     if window.type is not None:
         listed["type"] = window.type
     notifications = rows(Notification)
-    async with notifications.database.client.start_session(snapshot=True) as session:
-        found = notifications.find({"$and": [listed, *_behind(window.before)]}, session=session)
-        found = found.sort([("at", DESCENDING), ("_id", DESCENDING)]).skip(window.skip)
-        items = [Notification.model_validate(raw) async for raw in found.limit(window.limit + 1)]
-        total = await notifications.count_documents(listed, session=session)
-        unread = await Notification.unread_of(user, session)
-        board = await rows(Board).find_one({"_id": user}, {"version": 1}, session=session)
+    found = notifications.find({"$and": [listed, *_behind(window.before)]}, session=session)
+    found = found.sort([("at", DESCENDING), ("_id", DESCENDING)]).skip(window.skip)
+    items = [Notification.model_validate(raw) async for raw in found.limit(window.limit + 1)]
+    total = await notifications.count_documents(listed, session=session)
+    unread = await Notification.unread_of(user, session)
+    board = await rows(Board).find_one({"_id": user}, {"version": 1}, session=session)
     return Shown(items, total, unread, board["version"] if board else 0)
 
 

@@ -57,7 +57,7 @@ class NotificationService:
     def __init__(
         self, database: Transactions, people: People, policy: Policy, updates: Updates, pushes: Pushes
     ) -> None:
-        self._people, self._policy = people, policy
+        self._database, self._people, self._policy = database, people, policy
         self._ledger = Ledger(database, telling.Teller(people, updates, pushes).tell)
         self.preferences = Preferences()
         self._under_way: dict[_Occurrence, asyncio.Task[None]] = {}
@@ -164,7 +164,7 @@ class NotificationService:
         if board.pending:
             await self._ledger.settle(user_id)
         await self._reconsider(user_id, actors)
-        found = await shown(user_id, window)
+        found = await self._database.transaction(partial(shown, user_id, window))
         items = found.items[: window.limit]
         people = await self._people.many({one.actor for one in items if one.actor is not None})
         last = items[-1] if len(found.items) > window.limit else None
@@ -193,7 +193,7 @@ class NotificationService:
     async def _unread(self, user_id: Id, change: Change | None) -> UnreadOut:
         if change is not None:
             return UnreadOut(unread_count=change.unread, version=change.version)
-        found = await shown(user_id, Window(limit=1))
+        found = await self._database.transaction(partial(shown, user_id, Window(limit=1)))
         return UnreadOut(unread_count=found.unread, version=found.version)
 
     # -- healing
