@@ -21,7 +21,7 @@ ARGS ?=
 LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 LOCK += --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help run test check load chaos storm rolling slow-readers bench bench-send docs clean lock
+.PHONY: help run test check load chaos storm rolling slow-readers bench bench-send bench-search docs clean lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -59,6 +59,9 @@ bench: .venv/installed ## measure beside Node and the kernel's limit (ARGS=--qui
 
 bench-send: .venv/installed ## time one stored and delivered message
 	@exec $(PYTHON) -m loadtests.bench_send $(ARGS)
+
+bench-search: .venv/installed ## time searches among 100,000 people (ARGS=--quick)
+	@exec $(PYTHON) -m loadtests.bench_search $(ARGS)
 
 docs: .venv/installed ## write docs/openapi.json, docs/asyncapi.json and docs/policy.md
 	@exec $(PYTHON) -m realtime docs $(ARGS)

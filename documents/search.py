@@ -98,12 +98,14 @@ class MessageWords(Document):
         if before is not None:
             at, last = before
             where |= {"at": {"$lte": at}, "$or": [{"at": {"$lt": at}}, {"_id": {"$lt": last}}]}
-        shown = {"conversation": 1, "at": 1, "fits": {"$setIsSubset": [others, "$grams"]}}
+        shown: Raw = {"conversation": 1, "at": 1}
+        if others:  # else the index alone tells
+            shown["fits"] = {"$setIsSubset": [others, "$grams"]}
         found = await rows(cls).aggregate(
             [{"$match": where}, {"$sort": {"at": -1, "_id": -1}}, {"$limit": most}, {"$project": shown}]
         )
         return [
-            Candidate(raw["_id"], raw["conversation"], raw["at"], raw["fits"])
+            Candidate(raw["_id"], raw["conversation"], raw["at"], raw.get("fits", True))
             for raw in await found.to_list()
         ]
 

@@ -14,12 +14,15 @@ from documents.accounts import User, claims_of
 from documents.database import Database
 from documents.friends import Friendship
 from documents.rows import rows
+from documents.search import MessageWords
 from loadtests.search_people import Profile, profiles
+from loadtests.search_talk import talk
 from realtime.features.accounts.rules import finding
 from realtime.features.accounts.schemas import handles
 
 BATCH = 2000
-GRAMS, INDEX_WITHIN = "search_grams_1_handle_key_1", 120
+GRAMS = {User: "search_grams_1_handle_key_1", MessageWords: "conversation_1_grams_1_at_-1__id_-1"}
+INDEX_WITHIN = 120
 KNOWN = 5000
 """So many of the people have friends; all others are only there to be found."""
 FRIENDS = 50
@@ -33,7 +36,8 @@ async def fill(mongo_url: str, name: str, people: int, searchers: Sequence[Id]) 
     database = Database(mongo_url, name)
     await database.open(indexes=False)
     try:
-        await rows(User).drop_index(GRAMS)  # it is made again at once: that is quicker than person by person
+        for kind, index in GRAMS.items():  # made again at the end, which is quicker than one by one
+            await rows(kind).drop_index(index)
         known: list[Id] = []
         for batch in _batches(_person(profile) for profile in profiles(people)):
             known += [raw["_id"] for raw in batch][: KNOWN - len(known)]
@@ -42,15 +46,14 @@ async def fill(mongo_url: str, name: str, people: int, searchers: Sequence[Id]) 
         edges = {Friendship.id_of(*pair): pair for pair in _pairs(dice, known, searchers)}
         for batch in _batches(_friendship(pair, dice) for pair in edges.values()):
             await rows(Friendship).insert_many(batch, ordered=False)
+        await talk(database, searchers)
         with pymongo.timeout(INDEX_WITHIN):
             await database.open()
     finally:
         await database.close()
 
 
-def _pairs(
-    dice: random.Random, known: Sequence[Id], searchers: Sequence[Id]
-) -> Iterator[tuple[Id, Id]]:
+def _pairs(dice: random.Random, known: Sequence[Id], searchers: Sequence[Id]) -> Iterator[tuple[Id, Id]]:
     for one in known:
         yield from ((one, other) for other in dice.sample(known, FRIENDS // 2) if other != one)
     for number, searcher in enumerate(searchers):

@@ -114,7 +114,7 @@ def test_what_is_compared_was_measured_in_the_same_round() -> None:
     assert results.ratio("echo", "us", "node", "plaza") == 1.5
 
 
-def test_the_part_on_many_connections_outlives_a_new_page(
+def test_the_parts_that_are_measured_by_themselves_outlive_a_new_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(page, "PAGE", tmp_path / "performance.md")
@@ -123,11 +123,13 @@ def test_the_part_on_many_connections_outlives_a_new_page(
     crowd.add("crowd", "plaza", Sample({"connections": 100_000.0, "p99": 880.4}, 0))
 
     page.write_many(crowd, "loopback")
+    page.write_part(page.SEARCH, "## Search")
     page.write(results_of({("echo", "plaza"): [(15, 0)]}), "loopback", "node", 3)
 
     written = (tmp_path / "performance.md").read_text()
     assert "| connections at once | 100,000 |" in written and "| p99 of a broadcast, ms | 880 |" in written
-    assert written.count("## Many connections") == 1 and "| Plaza | 15.0 |" in written
+    assert written.count("## Many connections") == written.count("## Search") == 1
+    assert "| Plaza | 15.0 |" in written
 
 
 def test_without_a_compiler_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

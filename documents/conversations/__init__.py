@@ -4,13 +4,14 @@ from beanie import Document
 
 from documents.conversations.conversations import Conversation, Head, Kind
 from documents.conversations.departures import Departure
-from documents.conversations.lists import Behind, ConversationList, Row, behind
+from documents.conversations.lists import Activity, Behind, ConversationList, Row, behind, top_readers_of
 from documents.conversations.members import Mark, Member, Role
 
 DOCUMENTS: list[type[Document]] = [Conversation, Member, Departure]
 
 __all__ = [
     "DOCUMENTS",
+    "Activity",
     "Behind",
     "Conversation",
     "ConversationList",
@@ -22,4 +23,5 @@ __all__ = [
     "Role",
     "Row",
     "behind",
+    "top_readers_of",
 ]

@@ -31,6 +31,15 @@ class Row:
         return cls(member, conversation, seq, max(member.read_seq, own), last)
 
 
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """A conversation of somebody's: when it was last active, and with whom, if it is a direct one."""
+
+    conversation: Id
+    last_at: datetime
+    other: Id | None
+
+
 class ConversationList:
     """A person's conversations. Direct ones without a message do not show."""
 
@@ -64,12 +73,15 @@ class ConversationList:
         return found[0] if found else None
 
     @staticmethod
-    async def activity_of(user: Id, limit: int) -> list[tuple[Id, datetime]]:
+    async def activity_of(user: Id, limit: int) -> list["Activity"]:
         """The conversations of a person and when each was last active, the latest first."""
         mine = (await Member.places_of([user])).get(user, [])
-        found = rows(Conversation).find({"_id": {"$in": mine}}, {"last_at": 1})
+        found = rows(Conversation).find({"_id": {"$in": mine}}, {"last_at": 1, "pair": 1})
         ordered = await found.sort([("last_at", -1), ("_id", -1)]).limit(limit).to_list()
-        return [(raw["_id"], raw["last_at"]) for raw in ordered]
+        return [
+            Activity(raw["_id"], raw["last_at"], next((one for one in raw["pair"] if one != user), None))
+            for raw in ordered
+        ]
 
     @staticmethod
     async def all_of(user: Id, limit: int) -> list[Id]:
@@ -81,6 +93,23 @@ class ConversationList:
             {"$project": {"conversation": 1}},
         ]
         return [entry["conversation"] async for entry in await rows(Member).aggregate(by_activity)]
+
+
+async def top_readers_of(conversations: Collection[Id]) -> dict[Id, list[Member]]:
+    """Of each conversation the two members who have read furthest."""
+    lookup = {"from": rows(Member).name, "localField": "_id", "foreignField": "conversation"}
+    furthest = [{"$sort": {"read_seq": -1}}, {"$limit": 2}]
+    found = await rows(Conversation).aggregate(
+        [
+            {"$match": {"_id": {"$in": list(conversations)}}},
+            {"$project": {"_id": 1}},
+            {"$lookup": {**lookup, "pipeline": furthest, "as": "readers"}},
+        ]
+    )
+    return {
+        raw["_id"]: [Member.model_validate(reader) for reader in raw["readers"]]
+        for raw in await found.to_list()
+    }
 
 
 @dataclass(frozen=True, slots=True)

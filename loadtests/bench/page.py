@@ -1,5 +1,5 @@
 # pyright: strict
-"""docs/performance.md: how it was measured, the goals and all figures; the part on many connections stays."""
+"""docs/performance.md: how it was measured, the goals and all figures; parts that others measure stay."""
 
 import platform
 import subprocess
@@ -14,14 +14,19 @@ from loadtests.bench.results import Results
 from loadtests.bench.subjects import SETTINGS
 
 PAGE = ROOT / "docs" / "performance.md"
-MANY = ("<!-- many connections: begin -->", "<!-- many connections: end -->")
+Part = tuple[str, str]
+"""The lines around a part that is written by itself."""
+
+MANY: Part = ("<!-- many connections: begin -->", "<!-- many connections: end -->")
+SEARCH: Part = ("<!-- search: begin -->", "<!-- search: end -->")
 PACKAGES = ("python-socketio", "python-engineio", "aiohttp", "uvloop", "orjson", "pymongo")
 
 ABOUT = """# Performance
 
-`make bench` measures this and writes this page; `make bench ARGS="--connections 100000"` writes its last
-part. Everything runs here and now, in interleaved rounds: Plaza, Node's socket.io, stock python-socketio, and
-a C server that calls `send()` once for each delivery, which is as little as one core can do.
+`make bench` measures this and writes this page; `make bench ARGS="--connections 100000"` writes the part on
+many connections, `make bench-search` the one on search. Everything runs here and now, in interleaved rounds:
+Plaza, Node's socket.io, stock python-socketio, and a C server that calls `send()` once for each delivery,
+which is as little as one core can do.
 
 Plaza is the server that anybody runs: `python -m realtime serve` in production, real accounts, tokens that
 are verified, a real group conversation, and the real commands `typing`, `send_message` and `ping`. The peers
@@ -39,29 +44,36 @@ in the C server's figures.
 
 
 def write(results: Results, network: str, node: str, rounds: int) -> None:
-    """Write the page anew, but for the part on many connections."""
+    """Write the page anew, but for the parts that are measured by themselves."""
     parts = [
         ABOUT,
         f"## Goals\n\n{report.goals(results)}",
         f"## Figures\n\n{report.figures(results)}\n\n{report.NOTE}\n\n{report.faults(results)}",
         f"## Conditions\n\n{conditions(network, node, rounds)}",
-        "\n".join((MANY[0], _kept(), MANY[1])),
+        *("\n".join((part[0], _kept(part), part[1])) for part in (MANY, SEARCH)),
     ]
     PAGE.write_text("\n\n".join(part.strip("\n") for part in parts) + "\n")
 
 
 def write_many(results: Results, network: str) -> None:
     """Put the figures of many connections into the page."""
-    page = PAGE.read_text() if PAGE.exists() else f"{ABOUT}\n{MANY[0]}\n{MANY[1]}\n"
-    before, _, rest = page.partition(MANY[0])
-    _, _, after = rest.partition(MANY[1])
-    PAGE.write_text(f"{before}{MANY[0]}\n{many(results, network)}\n{MANY[1]}{after}")
+    write_part(MANY, many(results, network))
 
 
-def _kept() -> str:
+def write_part(part: Part, text: str) -> None:
+    """Put a part into the page, in the place of the one before."""
+    page = PAGE.read_text() if PAGE.exists() else f"{ABOUT}\n"
+    if part[0] not in page:
+        page = f"{page}\n{part[0]}\n{part[1]}\n"
+    before, _, rest = page.partition(part[0])
+    _, _, after = rest.partition(part[1])
+    PAGE.write_text(f"{before}{part[0]}\n{text}\n{part[1]}{after}")
+
+
+def _kept(part: Part) -> str:
     page = PAGE.read_text() if PAGE.exists() else ""
-    _, _, rest = page.partition(MANY[0])
-    return rest.partition(MANY[1])[0].strip("\n")
+    _, _, rest = page.partition(part[0])
+    return rest.partition(part[1])[0].strip("\n")
 
 
 def many(results: Results, network: str) -> str:

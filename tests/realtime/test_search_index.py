@@ -8,13 +8,14 @@ import pytest
 
 from common.clock import now
 from common.ids import Id, new_id
+from documents.conversations import Activity
 from documents.messages import Message
 from documents.rows import rows
 from documents.search import Mark, MessageWords, WordsRead, WordsSweep
 from realtime.features.messages import MessageArchive
 from realtime.features.search import Indexer, MessageIndex, rules
 from realtime.features.search.service import indexing, walk
-from realtime.features.search.service.walk import MessageWalk, Where
+from realtime.features.search.service.walk import MessageWalk
 from tests.clients import Person, eventually
 from tests.conftest import Node
 
@@ -133,13 +134,13 @@ async def test_what_waits_to_be_read_is_bounded(
 # -- walking back in time
 
 
-async def tell(places: list[Where], each: int, grams: list[str]) -> list[Mark]:
+async def tell(places: list[Activity], each: int, grams: list[str]) -> list[Mark]:
     """Words of messages at even distances, in turn in each conversation; the newest first."""
     marks: list[Mark] = []
     words: list[MessageWords] = []
-    at = max(last for _, last in places)
+    at = max(place.last_at for place in places)
     for number in range(each * len(places)):
-        conversation, _ = places[number % len(places)]
+        conversation = places[number % len(places)].conversation
         at -= timedelta(seconds=1)
         one = MessageWords(id=new_id(), conversation=conversation, sender=new_id(), at=at, rev=0, grams=grams)
         words.append(one)
@@ -148,10 +149,10 @@ async def tell(places: list[Where], each: int, grams: list[str]) -> list[Mark]:
     return marks
 
 
-def somewhere(count: int, at: datetime) -> list[Where]:
+def somewhere(count: int, at: datetime) -> list[Activity]:
     """Conversations, each active a second before the one in front of it."""
     at = at.replace(microsecond=0)
-    return [(new_id(), at - timedelta(seconds=number)) for number in range(count)]
+    return [Activity(new_id(), at - timedelta(seconds=number), None) for number in range(count)]
 
 
 async def test_all_conversations_together_are_in_the_order_of_time(plaza: Node) -> None:
@@ -173,7 +174,7 @@ async def test_a_walk_ends_after_a_bounded_number_of_candidates_and_goes_on(
     monkeypatch.setattr(walk, "CANDIDATES", 50)
     places = somewhere(3, now())
     await tell(places, 70, ["plu", "lum"])
-    older = [(conversation, last - timedelta(hours=1)) for conversation, last in places]
+    older = [Activity(one.conversation, one.last_at - timedelta(hours=1), None) for one in places]
     rare = await tell(older, 1, ["plu", "lum", "xyz"])
 
     before: Mark | None = None
@@ -193,7 +194,7 @@ async def test_a_walk_ends_after_a_bounded_number_of_candidates_and_goes_on(
 async def test_the_index_gives_the_order_and_reads_no_more_than_asked_for(plaza: Node) -> None:
     places = somewhere(walk.TOGETHER, now())
     await tell(places, 5, ["plu"])
-    where = {"conversation": {"$in": [conversation for conversation, _ in places]}, "grams": "plu"}
+    where = {"conversation": {"$in": [place.conversation for place in places]}, "grams": "plu"}
 
     plan = await rows(MessageWords).find(where).sort([("at", -1), ("_id", -1)]).limit(20).explain()
 

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from common.clock import iso, now
 from common.ids import Id, new_id
-from documents.conversations import ConversationList, Head, Member
+from documents.conversations import Activity, ConversationList, Head, Member, top_readers_of
 from documents.messages import Message, Text
 from documents.streams import Collision
 from realtime import channels
@@ -135,7 +135,7 @@ class Texts:
 class MessageArchive:
     """What was said, for those who look for something in it."""
 
-    async def conversations_of(self, user_id: Id, most: int) -> list[tuple[Id, datetime]]:
+    async def conversations_of(self, user_id: Id, most: int) -> list[Activity]:
         """Somebody's conversations and when each was last active, the latest first."""
         return await ConversationList.activity_of(user_id, most)
 
@@ -145,6 +145,11 @@ class MessageArchive:
 
     async def of_ids(self, message_ids: Sequence[Id]) -> list[Message]:
         return await Message.of_ids(message_ids)
+
+    async def shown(self, messages: Sequence[Message]) -> list[MessageOut]:
+        """Messages of any conversations, with who has read them."""
+        readers = await top_readers_of({message.conversation for message in messages}) if messages else {}
+        return [shown(message, readers.get(message.conversation, ())) for message in messages]
 
     def heads_since(self, since: datetime, at_once: int) -> AsyncGenerator[dict[Id, int], None]:
         """The last `seq` of conversations in which something was stored since then, some at a time."""

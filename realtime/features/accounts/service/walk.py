@@ -32,7 +32,7 @@ class Walk:
         self._query, self._near, self._counts = query, near, counts
         self._parts = self._rarest(_part_grams(word) for word in _telling(query))
         self._starts = self._rarest([words.start_gram(word)] for word in _telling(query))
-        self._lists, self._people = LISTS, PEOPLE
+        self._lists, self._people, self._at_once = LISTS, PEOPLE, AT_ONCE
         self._first: dict[tuple[str, ...], Part] = {}
         self.stopped_at: Rank | None = None
 
@@ -51,6 +51,7 @@ class Walk:
         """Let the walk read so many people more, because that many are passed over."""
         self._people += people
         self._lists += people // AT_ONCE
+        self._at_once = min(AT_ONCE + people, FEW)
 
     def _rarest(self, choices: Iterable[Sequence[str]]) -> list[str]:
         """One gram of each word, the rarest first."""
@@ -128,11 +129,11 @@ class Walk:
         self, fit: Fit, field: Beginning, text: str, after: tuple[str, str] | None
     ) -> AsyncGenerator[Row, None]:
         while self._may_read(fit, after):
-            found = await Findable.beginning(field, text, after, AT_ONCE)
+            found = await Findable.beginning(field, text, after, self._at_once)
             self._people -= len(found)
             for row in self._far(fit, found):
                 yield row
-            if len(found) < AT_ONCE:
+            if len(found) < self._at_once:
                 return
             after = (getattr(found[-1], field), found[-1].handle_key)
 
@@ -143,10 +144,10 @@ class Walk:
         goes_on: str | None = after[1] if after else ""
         while goes_on is not None and self._may_read(fit, after):
             keys, goes_on = await self._part(grams, goes_on) if goes_on else await self._begin(grams)
-            for start in range(0, len(keys), AT_ONCE):
+            for start in range(0, len(keys), self._at_once):
                 if not self._may_read(fit, after):
                     return
-                some = keys[start : start + AT_ONCE]
+                some = keys[start : start + self._at_once]
                 self._people -= len(some)
                 for row in self._far(fit, await Findable.of_keys(some)):
                     yield row

@@ -7,35 +7,47 @@ newer has been seen than what was last said in them.
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Protocol
 
 from common.ids import Id
 from documents.search import Candidate, Mark, MessageWords
 
 TOGETHER = 100
 """Conversations that one query looks into."""
-AT_ONCE, CANDIDATES = 100, 2000
-"""Entries of the index read at once, and in all."""
+FIRST, AT_ONCE, CANDIDATES = 25, 100, 2000
+"""Entries of the index read at first, later at once, and in all."""
 BEHIND = timedelta(seconds=2)
 """When a conversation was last active is written a moment after a message."""
 
-Where = tuple[Id, datetime]
-"""A conversation, and when it was last active."""
+
+class Where(Protocol):
+    """A conversation of somebody's."""
+
+    @property
+    def conversation(self) -> Id: ...
+    @property
+    def last_at(self) -> datetime: ...
+    @property
+    def other(self) -> Id | None:
+        """The other person of a direct one."""
+        ...
 
 
 class _Stream:
     """The candidates in some conversations, newest first."""
 
     def __init__(self, places: Sequence[Where], grams: Sequence[str], before: Mark | None) -> None:
-        self._conversations = [conversation for conversation, _ in places]
+        self._conversations = [place.conversation for place in places]
         self._grams, self._before = grams, before
         self._read: deque[Candidate] = deque()
+        self._most = FIRST
         self._is_over = False
 
     async def head(self) -> Candidate | None:
         if not self._read and not self._is_over:
-            found = await MessageWords.candidates(self._conversations, self._grams, self._before, AT_ONCE)
+            found = await MessageWords.candidates(self._conversations, self._grams, self._before, self._most)
             self._read.extend(found)
-            self._is_over = len(found) < AT_ONCE
+            self._is_over, self._most = len(found) < self._most, AT_ONCE
             self._before = _mark(found[-1]) if found else None
         return self._read[0] if self._read else None
 
@@ -72,7 +84,9 @@ class MessageWalk:
         while True:
             heads = [(stream, head) for stream in self._streams if (head := await stream.head())]
             best = max(heads, key=lambda one: _mark(one[1]), default=None)
-            if not self._unopened or (best is not None and best[1].at > self._unopened[0][0][1] + BEHIND):
+            if not self._unopened or (
+                best is not None and best[1].at > self._unopened[0][0].last_at + BEHIND
+            ):
                 return best[0] if best is not None else None
             self._streams.append(_Stream(self._unopened.popleft(), self._grams, self._start))
 
