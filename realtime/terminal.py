@@ -16,6 +16,7 @@ from common.errors import Internal, Invalid, as_app_error
 from common.settings import Settings
 from realtime.bootstrap import Services, open_services
 from realtime.engines import make_indexes
+from realtime.push_providers import BadPushKey
 from realtime.worker import WorkerFailed
 
 
@@ -43,6 +44,7 @@ def run(work: Callable[[Services], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         async with _services(chosen) as services:
             await services.personal.stop()  # whoever serves does that: they can tell those who are connected
+            await services.push.stop()
             await work(services)
 
     with trouble_in_one_line():
@@ -76,7 +78,7 @@ def trouble_in_one_line() -> Generator[None]:
     """End the program with one line for what a person can do something about."""
     try:
         yield
-    except (EngineError, WorkerFailed) as trouble:
+    except (EngineError, WorkerFailed, BadPushKey) as trouble:
         fail(str(trouble))
     except OSError as error:
         if error.errno != errno.EADDRINUSE:

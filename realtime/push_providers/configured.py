@@ -68,8 +68,9 @@ def _p256(file: Path) -> EllipticCurvePrivateKey:
 
 
 def _service_account(file: Path) -> ServiceAccount:
+    content = _content(file)
     try:
-        found: dict[str, Any] = json.loads(_content(file))
+        found: dict[str, Any] = json.loads(content)
         names = ("client_email", "private_key", "private_key_id", "project_id", "token_uri")
         email, pem, key_id, project, token_uri = (str(found[name]) for name in names)
     except (ValueError, KeyError, TypeError) as error:
