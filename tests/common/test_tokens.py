@@ -10,6 +10,8 @@ from common.tokens import (
     RESET,
     AccessTokens,
     InvalidToken,
+    Restoration,
+    RestoreTokens,
     Subject,
     Succession,
     TokenExpired,
@@ -93,3 +95,18 @@ def test_a_successor_is_known_only_with_the_secret() -> None:
     assert Succession(b"another secret, also long enough!").after(token) != successor
     assert Succession(SECRET).after(successor) != token
     assert digest(token) != digest(successor)
+
+
+def test_a_restore_token_is_good_for_its_deletion_and_for_a_while(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens, wanted = RestoreTokens(SECRET), Restoration(new_id(), 1_800_000_000_000)
+    token = tokens.issue(wanted, 900)
+
+    assert tokens.read(token) == wanted
+    with pytest.raises(InvalidToken):
+        RestoreTokens(b"another secret, also long enough!").read(token)
+    with pytest.raises(InvalidToken):
+        tokens.read(token.replace(str(wanted.due_ms), str(wanted.due_ms + 1)))
+    later = time.time() + 901
+    monkeypatch.setattr(time, "time", lambda: later)
+    with pytest.raises(InvalidToken):
+        tokens.read(token)
