@@ -16,6 +16,7 @@ from realtime.features.accounts.schemas import handles
 from realtime.features.accounts.service.finder import DEEPEST
 from realtime.features.accounts.service.walk import FEW
 from tests.clients import Json, Person, Reply
+from tests.conftest import MakeSettings, StartNode
 
 MANY = FEW + 60
 """So many people fit that they cannot be read at once."""
@@ -282,17 +283,21 @@ async def test_who_does_not_change_is_shown_once_while_others_come_go_and_change
     assert [one for one in seen if one in set(steady)] == steady
 
 
-async def test_a_friend_made_between_two_pages_stays_where_they_were(ann: Person) -> None:
-    word = new_word()
+async def test_a_friend_made_between_two_pages_stays_where_they_were_on_every_node(
+    ann: Person, start_node: StartNode, make_settings: MakeSettings
+) -> None:
+    word, other_node = new_word(), await start_node(make_settings())
     people = await move_in(
         person(f"{number:03d} {word}", f"p{number:03d}{word[::-1]}") for number in range(MANY)
     )
+    first = (await search(ann, word, limit=100)).body
+    await befriend(ann.id, [people[5], people[150]])
 
-    async def meanwhile(shown: int) -> None:
-        if shown == 100:
-            await befriend(ann.id, [people[5], people[150]])
+    ann.http.url = other_node.url
+    second = await search(ann, word, limit=100, cursor=first["pagination"]["next_cursor"])
 
-    assert await all_pages(ann, word, 100, meanwhile) == [one.id for one in people]
+    assert [card["id"] for card in second.data] == [one.id for one in people[100:200]]
+    assert set(await found(ann, word)) >= {people[5].id, people[150].id}
 
 
 async def test_numbered_pages_are_the_same_pages_and_end(ann: Person) -> None:
