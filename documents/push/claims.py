@@ -53,7 +53,7 @@ class Claims:
             "tried": True,
         }
         await rows(PushDelivery).update_many({"_id": {"$in": ids}, **_IS_DUE}, [{"$set": taken}])
-        found = await rows(PushDelivery).find({"claim": claim}).to_list()
+        found = await rows(PushDelivery).find({"_id": {"$in": ids}, "claim": claim}).to_list()
         return [delivery for raw in found if (delivery := await cls._read(raw)) is not None]
 
     @classmethod

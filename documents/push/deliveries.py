@@ -69,7 +69,6 @@ class PushDelivery(Document):
                 [("platform", ASCENDING), ("due_at", ASCENDING)],
                 partialFilterExpression={"state": "waiting"},
             ),
-            IndexModel([("claim", ASCENDING)], partialFilterExpression={"claim": {"$type": "string"}}),
             IndexModel([("user_id", ASCENDING), ("key", ASCENDING)]),
             IndexModel([("device_id", ASCENDING), ("taken_back", ASCENDING)]),
             IndexModel([("expires_at", ASCENDING)], expireAfterSeconds=0),

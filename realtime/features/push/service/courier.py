@@ -45,11 +45,11 @@ class Courier:
         if self._timer is not None:
             self._timer.cancel()
         if self._worker is not None:
-            await _end(self._worker)
+            await end_task(self._worker)
         if self._sending:
             await asyncio.wait(self._sending, timeout=STOP_SECONDS)
         for task in list(self._sending):
-            await _end(task)
+            await end_task(task)
         await self._push.close()
 
     def nudge(self, seconds: float) -> None:
@@ -116,7 +116,7 @@ class Courier:
             log.exception(what, platform=self._platform)
 
 
-async def _end(task: "asyncio.Task[None]") -> None:
+async def end_task(task: "asyncio.Task[None]") -> None:
     """Stop for certain: on Python 3.11 a cancellation can get lost in a client's `wait_for`."""
     while not task.done():
         task.cancel()

@@ -13,7 +13,7 @@ from common.settings import Push as PushSettings
 from documents.push import Placing, PushDelivery, PushDevice
 from realtime.features.push.rules.notes import packed
 from realtime.features.push.schemas import Focus, Logins, Providers, PushNote
-from realtime.features.push.service.courier import Courier
+from realtime.features.push.service.courier import Courier, end_task
 from realtime.features.push.service.devices import DeviceService
 from realtime.features.push.service.foreground import Foreground
 from realtime.features.push.service.sorting import Sorting
@@ -48,7 +48,7 @@ class PushService:
     async def stop(self) -> None:
         """End within a few seconds; what is not sent by then is sent by others, or after the next start."""
         if self._tidying is not None:
-            self._tidying.cancel()
+            await end_task(self._tidying)
         await asyncio.gather(*(courier.stop() for courier in self._couriers.values()))
 
     async def put(self, note: PushNote) -> None:
