@@ -13,7 +13,8 @@ from rest.app import all_routes
 from rest.operations import Operation, operation_of
 from tests.clients import Device, Http, Json, Person, Reply, sign_up
 from tests.conftest import Node
-from tests.policy.aims import CHANGING, EVENTS, ROUTES, Aim, said
+from tests.policy.aiming import CHANGING, Aim, said
+from tests.policy.aims import EVENTS, ROUTES
 from tests.policy.cast import MINE, Pair, Stage, Words, a_cast, a_stage, nobody
 from tests.staff import act, put
 
@@ -54,7 +55,8 @@ async def ask(http: Http, door: str, aim: Aim, words: Words) -> Reply:
     method, _, path = door.partition(" ")
     asked = aim.at(words)
     plain = re.sub(r":[^{}]+}", "}", path)  # what a parameter may be is the router's business
-    return await http.ask(method, plain.format_map(asked.path), params=asked.query, json=asked.body)
+    sent = {"params": asked.query, "json": asked.body, "headers": asked.headers}
+    return await http.ask(method, plain.format_map(asked.path), **sent)
 
 
 async def emit(device: Device, event: str, aim: Aim, words: Words) -> Reply:

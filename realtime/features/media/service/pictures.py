@@ -6,6 +6,7 @@ from typing import Protocol
 from common.errors import Forbidden, NotFound
 from common.ids import Id
 from documents.media import Media, UserImage
+from realtime.features.media import rules
 from realtime.features.media.schemas.meetup import PictureIn, PictureOut
 from realtime.features.media.service.library import Library
 from realtime.features.media.service.uploads import Incoming, Uploads
@@ -108,10 +109,10 @@ class Pictures:
         await self._library.release(owner, image.media, _ref(image))
 
     async def media_of(self, image_id: Id) -> Id:
-        """The upload of a picture; who may see it is asked there."""
+        """The upload of a picture; who may see it is asked there, and who may not is told the same."""
         image = await UserImage.by_id(image_id)
         if image is None:
-            raise PictureNotFound
+            raise rules.MediaNotFound
         return image.media
 
 
