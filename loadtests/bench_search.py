@@ -139,8 +139,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run, print, and write the page; 1 when an answer was wrong."""
     options = argparse.ArgumentParser(prog="python -m loadtests.bench_search", description=__doc__)
     options.add_argument("--people", type=int, default=100_000)
-    options.add_argument("--rate", type=float, default=20.0, help="questions a second")
-    options.add_argument("--seconds", type=float, default=90.0)
+    options.add_argument("--rate", type=float, default=10.0, help="questions a second")
+    options.add_argument("--seconds", type=float, default=120.0)
     options.add_argument("--quick", action="store_true", help="10,000 people, 20 s; the page stays")
     given = options.parse_args(arguments)
     people, seconds = (10_000, 20.0) if given.quick else (given.people, given.seconds)

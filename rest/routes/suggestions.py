@@ -20,7 +20,7 @@ LIST = "suggestions"
 @querystring_schema(PageQuery)
 @response_schema(list[SuggestionOut])
 async def list_suggestions(request: web.Request) -> web.Response:
-    """At most 200, by friends in common, shared interests (rare ones weigh more) and the same university.
+    """At most 100, by friends in common, shared interests (rare ones weigh more) and the same university.
 
     The list is made anew every ten minutes; who became a friend, asks, was blocked or dismissed is not in it.
     """

@@ -18,7 +18,7 @@ from realtime.features.accounts.service.walk import LIST, Row, Walk
 from realtime.features.accounts.store import Briefly
 from realtime.policy import Policy, Verb
 
-DEEPEST = 1000
+DEEPEST = 400
 """How far page numbers go; cursors go on."""
 COUNT_SECONDS = 600.0
 COUNTS_AT_ONCE = 20

@@ -19,7 +19,7 @@ from realtime.policy import Policy, Verb
 CONVERSATIONS = 1000
 """Somebody's latest conversations that are searched; any other one when it is named."""
 COUNTED, COMPARED = 1000, 200
-DEEPEST = 1000
+DEEPEST = 400
 """How far page numbers go; cursors go on."""
 NOW = datetime.max.replace(tzinfo=UTC, microsecond=0)
 

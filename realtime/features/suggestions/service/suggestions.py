@@ -24,7 +24,7 @@ from realtime.order import Turns
 from realtime.policy import Policy, Verb
 
 FRESH = timedelta(minutes=10)
-MOST, ASKED = 200, 400
+MOST, ASKED = 100, 200
 """So many are suggested, and so many looked at."""
 MOST_DISMISSED = 2000
 
