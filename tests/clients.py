@@ -59,7 +59,9 @@ class Http:
         address = path if path.startswith("http") else self.url + path
         async with self._session.request(method, address, headers=headers, **options) as reply:
             is_json = "json" in reply.headers.get("Content-Type", "")
-            return Reply(reply.status, await (reply.json() if is_json else reply.text(errors="replace")), reply.headers)
+            return Reply(
+                reply.status, await (reply.json() if is_json else reply.text(errors="replace")), reply.headers
+            )
 
     async def get(self, path: str, **options: Any) -> Reply:
         return await self.ask("GET", path, **options)
