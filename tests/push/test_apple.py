@@ -59,9 +59,11 @@ async def _is(person: Person, *wanted: str) -> bool:
 async def test_many_notes_share_one_connection_and_one_provider_token(
     pushes: PushService, apple: Apple, ann: Person
 ) -> None:
+    """Together they are more than the server takes before it has read some of it."""
     await iphone(ann)
+    long = "x" * 2500
 
-    await asyncio.gather(*(pushes.put(note(ann, f"key-{number}")) for number in range(40)))
+    await asyncio.gather(*(pushes.put(note(ann, f"key-{number}", body=long)) for number in range(40)))
     await eventually(lambda: len(apple.asked) == 40, seconds=15)
     await eventually(lambda: _is(ann, *["shown"] * 40))
 
@@ -238,6 +240,20 @@ async def test_an_expired_provider_token_that_is_young_is_not_made_anew_at_once(
     await eventually(lambda: _is(ann, "shown"))
 
     assert len(apple.provider_tokens) == 1
+
+
+async def test_an_expired_provider_token_that_is_old_enough_is_made_anew(
+    pushes: PushService, apple: Apple, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("realtime.push_providers.apple.NOT_BEFORE", 0)
+    await iphone(ann)
+    apple.answers.append(Answer(403, "ExpiredProviderToken"))
+
+    await pushes.put(note(ann))
+    await eventually(lambda: _is(ann, "shown"))
+
+    assert len(apple.provider_tokens) == len(apple.asked) == 2
+    assert (await outbox(ann))[0]["attempts"] == 1
 
 
 async def test_a_server_that_is_not_there_costs_no_attempts(
