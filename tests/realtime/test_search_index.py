@@ -208,3 +208,22 @@ async def test_the_index_gives_the_order_and_reads_no_more_than_asked_for(plaza:
 )
 def test_a_message_has_a_bounded_number_of_grams(text: str, most: int) -> None:
     assert len(rules.grams_of(text)) <= most
+
+
+async def test_what_cannot_be_stored_does_not_stand_in_the_way(
+    indexer: Indexer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken, whole = new_id(), new_id()
+    await store(broken, 2)
+    ids = await store(whole, 2)
+
+    async def fail(messages: object) -> None:
+        raise ValueError
+
+    with monkeypatch.context() as patched:
+        patched.setattr(indexer.index, "add", fail)
+        await indexer.read({broken: 2})
+    await indexer.read({broken: 2, whole: 2})
+
+    assert await words_of(broken) == set()
+    assert await words_of(whole) == set(ids)

@@ -47,7 +47,7 @@ async def found_group(owner: Person, *members: Person) -> str:
 @pytest.mark.parametrize(
     ("text", "queries"),
     [
-        ("Shall we eat Käsekuchen?", ["kasekuchen", "KÄSE", "kuchen", "eat kuch", "ea", "chen, käse"]),
+        ("Shall we eat Käsekuchen?", ["kasekuchen", "KÄSE", "kuchen", "eat kuch", "we", "chen, käse"]),
         ("明天在图书馆见", ["图书馆", "图书", "馆", "明天 馆"]),
         ("あした としょかんで", ["としょ", "かん"]),
         ("내일 도서관에서 만나", ["도서관", "서관", "내일 만나"]),

@@ -1,6 +1,7 @@
 """How messages are found by parts of words: their grams, and what a query needs of them.
 
-A message has fewer grams than a person: no beginning of one letter, no piece of three where two will do.
+A message has fewer grams than a person: no beginnings, for which parts of three letters do; no pieces of
+three where two will do. So a word of two letters finds just that word.
 """
 
 from collections.abc import Iterable
@@ -23,8 +24,9 @@ def grams_of(text: str) -> list[str]:
         if words.is_dense(word):
             found.update(dict.fromkeys(word))
             found.update(dict.fromkeys(words.pieces(word, _SHORT)))
-        elif len(word) >= _SHORT:
-            found[words.START + word[:_SHORT]] = None
+        elif len(word) == _SHORT:
+            found[words.START + word] = None
+        else:
             found.update(dict.fromkeys(words.pieces(word, words.PIECE)))
         if len(found) >= MOST:
             break

@@ -6,7 +6,7 @@ found by looking through the latest messages once a minute, on one node.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -31,8 +31,9 @@ LOOKED_AT = 1000
 MOST_WAITING = 50_000
 REST = 4.0
 """So many times as long as it worked, it rests."""
-BUSY, BUSY_PAUSE = 0.01, 0.3
-"""Others come first: when the loop is late by so much, it waits."""
+LATE, MUCH, BUSY_PAUSE = 0.01, 500, 1.0
+"""Others come first: if the loop is late by so much, or so many messages come in a second, it waits."""
+GLANCE = 0.005
 
 
 class Archive(Protocol):
@@ -50,10 +51,12 @@ class Indexer:
         self._archive, self.index = archive, index
         self.waiting: OrderedDict[Id, int] = OrderedDict()
         """Conversations with new messages, and up to where."""
+        self._heard, self._looked_at = 0, 0.0
         self._task: asyncio.Task[None] | None = None
 
-    def heard(self, messages: Iterable[MessageOut]) -> None:
+    def heard(self, messages: Sequence[MessageOut]) -> None:
         """Messages were stored. Called for every one; what is too much to remember waits for the sweep."""
+        self._heard += len(messages)
         for message in messages:
             known = self.waiting.get(message.conversation_id, 0)
             if known or len(self.waiting) < MOST_WAITING:
@@ -97,6 +100,7 @@ class Indexer:
             return
         async for heads in self._archive.heads_since(done_to - OVERLAP, LOOKED_AT):
             await self.read(heads)
+            await self._read_waiting()
         await WordsSweep.done(began)
 
     async def read(self, heads: Mapping[Id, int]) -> None:
@@ -104,18 +108,40 @@ class Indexer:
         positions = await WordsRead.positions(heads.keys())
         left = {key: (positions[key], seq) for key, seq in heads.items() if positions[key] < seq}
         while left:
-            await _when_others_rest()
+            await self._wait_for_others()
             started = asyncio.get_running_loop().time()
             part = _part(left)
-            texts = await self._archive.texts(part)
-            await self.index.add(texts)
-            there = {text.conversation for text in texts}  # a conversation may be gone with all its messages
+            there = await self._add(part)
             await WordsRead.advance({key: last for key, (_, last) in part.items() if key in there})
             for key, (_, last) in part.items():
                 head = left.pop(key)[1]
                 if last < head:
                     left[key] = (last, head)
             await asyncio.sleep((asyncio.get_running_loop().time() - started) * REST)
+
+    async def _add(self, part: Mapping[Id, tuple[int, int]]) -> set[Id]:
+        """Store the words of these messages; the conversations that are there, for one may be gone.
+
+        What cannot be stored, whatever is done, is left out: it must not stand in the way of the rest.
+        """
+        texts = await self._archive.texts(part)
+        try:
+            await self.index.add(texts)
+        except Exception as error:
+            if as_app_error(error).code != "internal":
+                raise
+            log.exception("messages_left_out", conversations=sorted(part))
+        return {text.conversation for text in texts}
+
+    async def _wait_for_others(self) -> None:
+        """A moment, or longer if the loop has much to do."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + GLANCE
+        await asyncio.sleep(GLANCE)
+        rate = self._heard / max(GLANCE, loop.time() - self._looked_at)
+        is_late, self._heard, self._looked_at = loop.time() - due > LATE, 0, loop.time()
+        if is_late or rate > MUCH:
+            await asyncio.sleep(BUSY_PAUSE)
 
 
 def _part(left: Mapping[Id, tuple[int, int]]) -> dict[Id, tuple[int, int]]:
@@ -128,12 +154,3 @@ def _part(left: Mapping[Id, tuple[int, int]]) -> dict[Id, tuple[int, int]]:
         if count >= AT_ONCE:
             break
     return part
-
-
-async def _when_others_rest() -> None:
-    """Wait a moment, and a longer one if the loop has much to do."""
-    loop = asyncio.get_running_loop()
-    due = loop.time() + PAUSE / 100
-    await asyncio.sleep(PAUSE / 100)
-    if loop.time() - due > BUSY:
-        await asyncio.sleep(BUSY_PAUSE)
