@@ -8,7 +8,7 @@ from common.redis_url import RedisUrl
 from realtime import channels
 from realtime.fanout import Delivery, Fanout, LocalFanout, Packet
 from realtime.fanout.bus import BusKey, RedisBus
-from realtime.fanout.outgoing import NOWHERE
+from realtime.fanout.sending import NOWHERE
 from tests.clients import eventually
 
 KEY = BusKey("bus-test", b"a secret of the bus tests, long enough")

@@ -24,7 +24,7 @@ from loadtests.report import table
 from loadtests.server import Redis, run_orderly
 from realtime.fanout import Delivery, Fanout, LocalFanout, Packet
 from realtime.fanout.bus import BusKey, RedisBus
-from realtime.fanout.outgoing import NOWHERE
+from realtime.fanout.sending import NOWHERE
 
 COUNT, WARM = 60_000, 2_000
 RATES = (0, 20_000, 2_000)

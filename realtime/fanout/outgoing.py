@@ -8,12 +8,12 @@ import asyncio
 import socket as sockets
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from itertools import repeat
 from typing import Protocol, TypeVar
 
 from common import metrics
 from realtime import channels
 from realtime.fanout.packets import Delivery, Packet
+from realtime.fanout.sending import NOWHERE, Sender
 
 T = TypeVar("T")
 
@@ -25,11 +25,6 @@ GATHER = 0.001
 TRY_EVERY = 64
 WORTH_KEEPING = 16
 """Listeners of a channel for whom a `_Layout` is kept."""
-
-
-NOWHERE = sockets.socket()
-"""A closed socket: writing to it fails at once."""
-NOWHERE.close()
 
 
 class Outlet(Protocol):
@@ -93,6 +88,7 @@ class Outgoing:
         self._direct: list[tuple[Connection, Packet]] = []
         self._quiet: dict[str, set[Connection]] = {}
         self._layouts: dict[str, _Layout] = {}
+        self._sender = Sender()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._written_at = self._took = 0.0
         self._meets = self._met = False
@@ -180,7 +176,7 @@ class Outgoing:
         spared = self._spared(channel, deliveries)
         places = layout.places(spared) if spared else ()
         for part in _parts(deliveries):
-            if not _write(layout, places, part):
+            if not _write(self._sender, layout, places, part):
                 self._layouts.pop(channel, None)
         if places:
             self._write_to_spared(channel, [layout.readers[place] for place in places], deliveries)
@@ -224,12 +220,12 @@ def _cut(deliveries: Sequence[Delivery], sizes: Sequence[int]) -> Iterator[Seque
     yield deliveries[start:]
 
 
-def _write(layout: _Layout, spared: Sequence[int], deliveries: Sequence[Delivery]) -> bool:
+def _write(sender: Sender, layout: _Layout, spared: Sequence[int], deliveries: Sequence[Delivery]) -> bool:
     """Write to everybody but those at the `spared` places; whether the layout was up to date."""
     frames = [delivery.packet.frame for delivery in deliveries if delivery.packet is not None]
     frame = frames[0] if len(frames) == 1 else b"".join(frames)
     targets = _without(layout.targets, spared)
-    taken = send_all(targets, frame)
+    taken = sender.send_all(targets, frame)
     if taken.count(len(frame)) == len(targets):
         return True
     is_true = True
@@ -254,17 +250,3 @@ def _without(items: list[T], places: Sequence[int]) -> list[T]:
     for place in places:
         del rest[place]
     return rest
-
-
-def send_all(targets: Sequence[sockets.socket], frame: bytes) -> list[int]:
-    """Send `frame` to each socket: the bytes it took (0: it is full), or -1 if it is broken or `NOWHERE`."""
-    taken: list[int] = []
-    rest = iter(targets)
-    while len(taken) < len(targets):
-        try:
-            taken.extend(map(sockets.socket.send, rest, repeat(frame)))
-        except BlockingIOError:
-            taken.append(0)
-        except OSError:
-            taken.append(-1)
-    return taken

@@ -11,7 +11,7 @@ from collections import deque
 from typing import Protocol
 
 from common.settings import Limits
-from realtime.fanout.outgoing import NOWHERE
+from realtime.fanout.sending import NOWHERE
 from realtime.gateway import frames
 
 UNSENT_BYTES = 131_072

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import trustme
 
-from realtime.fanout.outgoing import NOWHERE
+from realtime.fanout.sending import NOWHERE
 from tests.clients import Person, eventually, sign_up
 from tests.conftest import MakeSettings, Node, StartNode
 from tests.raw import RawSocket

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from realtime.fanout import Delivery, LocalFanout, Packet
-from realtime.fanout.outgoing import NOWHERE
+from realtime.fanout.sending import NOWHERE
 
 ROOM = "event:one"
 

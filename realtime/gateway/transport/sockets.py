@@ -14,8 +14,8 @@ from engineio import packet as engine_packets
 
 from common import metrics
 from common.settings import Settings
-from realtime.fanout.outgoing import NOWHERE
 from realtime.fanout.packets import Packet, frame_of
+from realtime.fanout.sending import NOWHERE
 from realtime.gateway.transport.packets import packet_frame, packets_of
 from realtime.gateway.websocket import WebSocket
 from realtime.gateway.wheel import Wheel
