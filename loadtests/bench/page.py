@@ -26,7 +26,8 @@ ABOUT = """# Performance
 `make bench` measures this and writes this page; `make bench ARGS="--connections 100000"` writes the part on
 many connections, `make bench-search` the one on search. Everything runs here and now, in interleaved rounds:
 Plaza, Node's socket.io, stock python-socketio, and a C server that calls `send()` once for each delivery,
-which is as little as one core can do.
+which is as little as one core can do with a call for each. (Where the kernel offers io_uring, Plaza does many
+with one call, and can do with less.)
 
 Plaza is the server that anybody runs: `python -m realtime serve` in production, real accounts, tokens that
 are verified, a real group conversation, and the real commands `typing`, `send_message` and `ping`. The peers
