@@ -69,9 +69,12 @@ class Arriving(Document):
         return cls.model_validate(found) if found else None
 
     @classmethod
-    async def open_ones(cls, owner: Id) -> int:
-        """How many somebody has under way."""
-        return await rows(cls).count_documents({"owner": owner, "media": None, "expires_at": {"$gt": now()}})
+    async def open_ones(cls, owner: Id) -> tuple[int, int]:
+        """How many somebody has under way, and how many bytes those were announced to have."""
+        under_way: Raw = {"owner": owner, "media": None, "expires_at": {"$gt": now()}}
+        total: Raw = {"_id": None, "count": {"$sum": 1}, "bytes": {"$sum": "$length"}}
+        found = await (await rows(cls).aggregate([{"$match": under_way}, {"$group": total}])).to_list()
+        return (found[0]["count"], found[0]["bytes"]) if found else (0, 0)
 
     @classmethod
     async def append(cls, arriving: Id, piece: Piece, expires_at: datetime) -> int | None:

@@ -401,6 +401,7 @@ async def test_a_signed_address_stands_for_its_maker(ann: Person, bob: Person) -
         signed[:-1] + ("0" if signed[-1] != "0" else "1"),
         signed.replace("expires=", "expires=9"),
         signed.replace(media["id"], new_id()),
+        signed[:-1] + "%C3%A9",
     ):
         assert (await raw(bob, altered))[0] == 404
     bob.http.token = token

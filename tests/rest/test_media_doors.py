@@ -8,6 +8,10 @@ import pytest
 
 from common.engines import Engines
 from common.engines.engines import S3_ACCESS_KEY, S3_SECRET_KEY
+from common.ids import new_id
+from documents.media import Arriving
+from documents.rows import rows
+from realtime.features.media import rules
 from tests.clients import Person, Reply, eventually
 from tests.conftest import MakeSettings, StartNode
 from tests.media.conftest import open_s3, s3_engine  # noqa: F401  (a fixture)
@@ -122,6 +126,60 @@ async def test_a_piece_begins_where_the_last_one_ended_and_is_not_too_long(
     path = await begin(ann, 10)
     reply = await send(ann, path, offset, data)
     assert (reply.status, reply.code) == (status, code)
+
+
+async def test_what_the_storage_did_not_take_is_tried_again(
+    plaza: Any, ann: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, shelves = await begin(ann, len(PICTURE)), plaza.services.media.shelves
+    put = shelves.put
+
+    async def down(kind: Any, key: str, chunks: Any) -> Any:
+        if key.startswith("media/"):
+            raise rules.StorageDown
+        return await put(kind, key, chunks)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(shelves, "put", down)
+        assert (await send(ann, path, 0, PICTURE)).code == "storage_unavailable"
+
+    assert (await send(ann, path, len(PICTURE), b"")).status == 204
+    assert (await ann.http.get((await ann.http.get(path)).data["media"]["url"])).status == 200
+
+
+async def test_what_was_kept_before_a_crash_is_not_kept_twice(ann: Person) -> None:
+    path = await begin(ann, len(PICTURE))
+    assert (await send(ann, path, 0, PICTURE)).status == 204
+    media = (await ann.http.get(path)).data["media"]
+    crashed = {"media": None, "busy_until": None}  # after the upload was kept, before that was noted
+    await rows(Arriving).update_one({"_id": path.rpartition("/")[2]}, {"$set": crashed})
+
+    assert (await send(ann, path, len(PICTURE), b"")).status == 204
+
+    assert (await ann.http.get(path)).data["media"]["id"] == media["id"]
+    assert len((await ann.http.get("/api/media")).data) == 1
+
+
+async def test_no_more_are_under_way_than_may_whoever_begins_at_once(ann: Person) -> None:
+    announced = {**TUS, "Upload-Length": "100"}
+    replies = await asyncio.gather(
+        *(ann.http.ask("POST", "/api/uploads", headers=announced) for _ in range(40))
+    )
+    assert sum(reply.status == 201 for reply in replies) <= 20
+    assert {reply.code for reply in replies if reply.status != 201} == {"too_many_uploads"}
+
+
+async def test_what_is_under_way_takes_room(
+    make_settings: MakeSettings, start_node: StartNode, join: Any
+) -> None:
+    node = await start_node(make_settings(media={"room_bytes": 1000}))
+    ann = await join("ann", node.url)
+    await begin(ann, 600)
+
+    reply = await ann.http.ask("POST", "/api/uploads", headers={**TUS, "Upload-Length": "600"})
+
+    assert (reply.status, reply.code) == (413, "quota_exceeded")
+    await begin(ann, 400)
 
 
 async def test_pieces_that_make_no_image_are_refused_and_forgotten(ann: Person) -> None:
@@ -331,6 +389,23 @@ async def test_g22_an_image_goes_straight_to_where_it_is_kept(ann: Person, bob: 
     assert {reply.code for reply in replies if reply.status != 200} <= {"upload_being_finished"}
     assert len((await ann.http.get("/api/upload/images")).data) == 1
     assert (await ann.http.get(done[0].body["url"])).status == 200
+
+
+async def test_g22_completing_again_answers_the_same(ann: Person) -> None:
+    direct = await presigned(ann, size=len(SMALL))
+    assert await put(ann, direct, SMALL) == 200
+
+    replies = [await ann.http.post("/api/upload/complete", {"key": direct["key"]}) for _ in range(2)]
+
+    assert [reply.status for reply in replies] == [200, 200]
+    assert replies[0].body["url"] == replies[1].body["url"]
+
+
+@pytest.mark.parametrize("signature", ["%C3%A9", "%ED%A0%80", "0"])
+async def test_g22_nobody_makes_up_an_address(ann: Person, signature: str) -> None:
+    url = f"/api/upload/direct/{new_id()}?signature={signature}"
+    reply = await ann.http.ask("PUT", url, data=b"x", headers={"Content-Type": "image/png"})
+    assert (reply.status, reply.code) == (404, "upload_not_found")
 
 
 async def test_g22_what_arrives_is_looked_at(ann: Person) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from common.errors import AppError, Invalid, NotFound, Unavailable
-from common.ids import Id
+from common.ids import Id, new_id
 from documents.media import MediaFile, StorageType
 
 
@@ -73,6 +73,11 @@ AVIF = "image/avif"
 def folder_of(media_id: Id) -> str:
     """What the keys of an upload's files begin with."""
     return f"media/{media_id[:2]}/{media_id}"
+
+
+def folder_beside(folder: str) -> str:
+    """One more such folder, under an id of its own."""
+    return f"{folder[:-36]}{new_id()}"
 
 
 def key_of(folder: str, name: str, extension: str) -> str:

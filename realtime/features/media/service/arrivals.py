@@ -7,7 +7,8 @@ is taken in like every other upload, once, whoever asks for it how often.
 import asyncio
 import hashlib
 import hmac
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
@@ -16,7 +17,7 @@ from common.clock import now
 from common.errors import AppError, Conflict, Invalid, NotFound, TooLarge
 from common.ids import Id, new_id
 from common.media_settings import Media as Bounds
-from documents.media import Arriving, Media, MediaFile, Piece
+from documents.media import VISIBLE, Arriving, Media, MediaFile, Piece
 from media.kinds import Family
 from realtime.features.media import rules
 from realtime.features.media.schemas import ArrivingOut, MediaOut
@@ -75,7 +76,6 @@ class Arrivals:
         """Announce an upload of so many bytes."""
         if length > self._bounds.upload_bytes:
             raise TooLarge
-        await self._require_few(owner)
         arriving_id = new_id()
         arriving = Arriving(
             id=arriving_id,
@@ -87,7 +87,7 @@ class Arrivals:
             metadata=metadata,
             expires_at=now() + LIFETIME,
         )
-        await arriving.add()
+        await self._expect(arriving)
         return await self.show(owner, arriving_id)
 
     async def show(self, owner: Id, arriving_id: Id) -> ArrivingOut:
@@ -146,11 +146,11 @@ class Arrivals:
         arriving = await self.find(owner, arriving_id)
         if arriving.media is None and arriving.offset != arriving.length:
             raise NotArrived
-        incoming = Incoming(self._joined(arriving), arriving.length or 0, BOTH, lambda: arriving.folder)
+        incoming = Incoming(self._joined(arriving.pieces), arriving.length or 0, BOTH)
         return await self._finish(arriving, incoming)
 
-    async def _joined(self, arriving: Arriving) -> AsyncIterator[bytes]:
-        for piece in arriving.pieces:
+    async def _joined(self, pieces: Sequence[Piece]) -> AsyncIterator[bytes]:
+        for piece in pieces:
             async with self._shelves.read(_file(piece)) as read:
                 async for chunk in read:
                     yield chunk
@@ -168,7 +168,6 @@ class Arrivals:
         """Expect an image of that type and size under the folder's name."""
         if size is not None and size > self._bounds.image_bytes:
             raise TooLarge
-        await self._require_few(owner)
         arriving = Arriving(
             owner=owner,
             way="direct",
@@ -178,7 +177,7 @@ class Arrivals:
             length=size,
             expires_at=now() + LIFETIME,
         )
-        await arriving.add()
+        await self._expect(arriving)
         return arriving
 
     async def address_of(self, arriving: Arriving) -> tuple[str, dict[str, str]]:
@@ -193,7 +192,8 @@ class Arrivals:
 
     async def expected(self, arriving_id: Id, signature: str, content_type: str) -> Arriving:
         """The announced upload that a signed address of ours is for; raises `UploadNotFound`."""
-        is_ours = hmac.compare_digest(signature, self._sign(arriving_id))
+        given = signature.encode(errors="replace")
+        is_ours = hmac.compare_digest(given, self._sign(arriving_id).encode())
         arriving = await Arriving.expected(arriving_id, now() - DIRECT_FOR + LIFETIME) if is_ours else None
         if arriving is None:
             raise UploadNotFound
@@ -221,13 +221,13 @@ class Arrivals:
         arriving = await Arriving.of(owner, key=key)
         if arriving is None or arriving.way != "direct":
             raise UploadNotFound
+        if arriving.media is not None:
+            return await self._became(arriving.media)
         piece = await self._arrived(arriving)
         if arriving.length not in (None, piece.size) or piece.size > self._bounds.image_bytes:
             await self.abandon(owner, arriving.id)
             raise NotAsAnnounced
-        async with self._shelves.read(_file(piece)) as chunks:
-            incoming = Incoming(chunks, self._bounds.image_bytes, IMAGES, lambda: arriving.folder)
-            return await self._finish(arriving, incoming)
+        return await self._finish(arriving, Incoming(self._joined([piece]), self._bounds.image_bytes, IMAGES))
 
     async def _arrived(self, arriving: Arriving) -> Piece:
         if arriving.pieces:
@@ -239,9 +239,15 @@ class Arrivals:
 
     # -- both
 
-    async def _require_few(self, owner: Id) -> None:
-        if await Arriving.open_ones(owner) >= MOST_OPEN:
-            raise TooManyUploads
+    async def _expect(self, arriving: Arriving) -> None:
+        """Note that it will come, unless there is too much: counted with it, for others begin beside it."""
+        await arriving.add()
+        kept, _ = await Media.room_of(arriving.owner)
+        count, announced = await Arriving.open_ones(arriving.owner)
+        if count <= MOST_OPEN and kept + announced <= self._bounds.room_bytes:
+            return
+        await Arriving.drop(arriving.id, arriving.owner)
+        raise TooManyUploads if count > MOST_OPEN else rules.QuotaExceeded
 
     async def _finish(self, arriving: Arriving, incoming: Incoming) -> MediaOut:
         """Take it in, once: one caller does it, the others get its answer."""
@@ -251,12 +257,9 @@ class Arrivals:
                 raise BeingFinished(retry_after=1.0)
             arriving = again
         if arriving.media is not None:
-            media = await Media.visible(arriving.media)
-            if media is None:
-                raise rules.MediaNotFound
-            return shown(media)
+            return await self._became(arriving.media)
         try:
-            taken = await self._uploads.receive(arriving.owner, incoming)
+            taken = await self._take_in(arriving, incoming)
         except BaseException as error:
             spoilt = isinstance(error, AppError) and not error.retryable
             await asyncio.shield(self._give_up(arriving) if spoilt else Arriving.release(arriving.id))
@@ -264,6 +267,20 @@ class Arrivals:
         await Arriving.release(arriving.id, taken.id)
         await self._clear(arriving)
         return taken
+
+    async def _take_in(self, arriving: Arriving, incoming: Incoming) -> MediaOut:
+        """What an earlier attempt kept and could not say any more; one that failed has used up the folder."""
+        earlier = (await Media.with_folders([arriving.folder])).get(arriving.folder)
+        if earlier is not None and earlier.state in VISIBLE:
+            return shown(earlier)
+        folder = arriving.folder if earlier is None else rules.folder_beside(arriving.folder)
+        return await self._uploads.receive(arriving.owner, replace(incoming, naming=lambda: folder))
+
+    async def _became(self, media_id: Id) -> MediaOut:
+        media = await Media.visible(media_id)
+        if media is None:
+            raise rules.MediaNotFound
+        return shown(media)
 
     async def _give_up(self, arriving: Arriving) -> None:
         """Its bytes are no good: trying again would not make them better."""

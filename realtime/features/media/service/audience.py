@@ -75,7 +75,8 @@ class Audience:
 
     def signed_viewer(self, media_id: Id, viewer: Id, expires: int, signature: str) -> Id:
         """Whom a signed address stands for; raises `MediaNotFound` when it was altered or has expired."""
-        is_ours = hmac.compare_digest(signature, self._tag(media_id, viewer, expires))
+        given = signature.encode(errors="replace")
+        is_ours = hmac.compare_digest(given, self._tag(media_id, viewer, expires).encode())
         if not is_ours or datetime.fromtimestamp(expires, tz=now().tzinfo) < now():
             raise rules.MediaNotFound
         return viewer
