@@ -40,6 +40,7 @@ class Board(Document):
     version: int = 0
     pending: list[Change] = Field(default_factory=list[Change])
     since: datetime | None = None
+    turn: int = 0
 
     class Settings:
         name = "notification_boards"
@@ -51,6 +52,13 @@ class Board(Document):
     async def of(cls, user: Id, session: Session | None = None) -> Self:
         found = await rows(cls).find_one({"_id": user}, session=session)
         return cls.model_validate(found) if found else cls(id=user)
+
+    @classmethod
+    async def take_turn(cls, user: Id, session: Session) -> None:
+        """Nobody else changes anything until the transaction ends: who is late learns it at once."""
+        fresh: Raw = {"version": 0, "pending": [], "since": None}
+        change: Raw = {"$inc": {"turn": 1}, "$setOnInsert": fresh}
+        await rows(cls).update_one({"_id": user}, change, upsert=True, session=session)
 
     @classmethod
     async def add(cls, user: Id, changes: Sequence[Change], session: Session) -> Self:

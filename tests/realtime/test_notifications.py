@@ -1,19 +1,23 @@
 """Notifications on several devices and several nodes: one order, one count, whatever is cut in between."""
 
 import asyncio
+import itertools
 import random
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
 
 from common.errors import Unavailable
-from common.ids import Id
+from common.ids import Id, new_id
 from documents.database import Database
+from documents.notifications import Change
 from realtime.channels import Publication
 from realtime.features.notifications import NotificationService, rules
 from realtime.features.notifications.schemas import Note, QuietHours
+from realtime.features.notifications.store import Ledger, changes
 from tests.clients import Device, Person
 from tests.conftest import Node, SignUp
 from tests.doubles import RecordingPushes
@@ -231,6 +235,35 @@ async def test_two_nodes_tell_one_person_at_once_and_every_device_hears_one_orde
     for device in devices:
         await device.wait_until(lambda device=device: len(device.all("notification")) == 60)
         assert [said["version"] for said in device.all("notification")] == list(range(1, 61))
+
+
+async def test_many_notifications_of_one_node_get_their_turn_beside_quick_ones_of_another(
+    database: Database,
+) -> None:
+    ann = new_id()
+
+    async def untold(_: Id, __: Sequence[Change]) -> None:
+        """Nobody listens."""
+
+    async def tell(ledger: Ledger, post: str) -> None:
+        told = changes.Telling(ann, Note("post_like", post, "…"), actor=None, push=False)
+        await ledger.change(ann, partial(changes.put, told))
+
+    async def tell_without_end(ledger: Ledger) -> None:
+        for n in itertools.count():
+            await tell(ledger, f"quick{n}")
+
+    one, other = Ledger(database, untold), Ledger(database, untold)
+    quick = [asyncio.create_task(tell_without_end(other)) for _ in range(2)]
+    many = asyncio.gather(*(tell(one, f"many{n}") for n in range(64)))
+
+    try:
+        await asyncio.wait_for(many, 30)
+    finally:
+        for task in quick:
+            task.cancel()
+        await asyncio.wait(quick)
+        await other.stop(5)
 
 
 # -- what is left untold
