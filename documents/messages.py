@@ -17,6 +17,7 @@ from documents.streams import Collision
 
 EMPTY: Raw = {"text": "", "media_url": None, "media_type": None, "reactions": {}, "reactors": []}
 """What stays of the content of a message when it is deleted."""
+_MEDIA = {"sender": 1, "media_url": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,17 @@ class Message(Document):
         return await cls.find({"_id": {"$in": list(ids)}}).to_list()
 
     @classmethod
+    async def media_of(cls, ids: Sequence[Id]) -> list[tuple[Id, Id, str | None]]:
+        """Messages, who sent them, and the address of what each shows."""
+        return _media_in(await rows(cls).find({"_id": {"$in": list(ids)}}, _MEDIA).to_list())
+
+    @classmethod
+    async def media_after(cls, last: Id, limit: int) -> list[tuple[Id, Id, str | None]]:
+        """The same of all messages, a part at a time, whether they show anything or not."""
+        found = rows(cls).find({"_id": {"$gt": last}}, _MEDIA).sort("_id", ASCENDING).limit(limit)
+        return _media_in(await found.to_list())
+
+    @classmethod
     async def texts(cls, ranges: Mapping[Id, tuple[int, int]]) -> list["Text"]:
         """What was said in conversations behind one `seq` up to another."""
         parts = [
@@ -174,6 +186,10 @@ class Message(Document):
         """Take a reaction back; None when there is none."""
         field = f"reactions.{emoji}"
         return await cls.change(message_id, {field: user}, {"$pull": {field: user}})
+
+
+def _media_in(found: Sequence[Raw]) -> list[tuple[Id, Id, str | None]]:
+    return [(raw["_id"], raw["sender"], raw.get("media_url")) for raw in found]
 
 
 def _fewer_reactions(most: int) -> Raw:

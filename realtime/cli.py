@@ -10,7 +10,7 @@ from pydantic import BaseModel, SecretStr
 
 from common import logs
 from common.settings import Settings
-from realtime import app, moderating, people, terminal
+from realtime import app, moderating, people, storing, terminal
 from realtime.engines import join_engines, shared_engines
 from realtime.stopping import first_of, stop_signals
 from realtime.workers import serve_workers
@@ -77,6 +77,8 @@ def build_cli(add_rest: app.AddRest, write_docs: WriteDocs) -> typer.Typer:
     }
     cli.add_typer(_group(users, "Accounts."), name="users")
     cli.add_typer(_group({"verify": moderating.verify_audit}, "What administrators did."), name="audit")
+    files = {"fsck": storing.fsck, "migrate": storing.migrate}
+    cli.add_typer(_group(files, "Files of uploads."), name="media")
     return cli
 
 

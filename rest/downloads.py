@@ -4,6 +4,7 @@ Ranges are RFC 9110, section 14. More than one range at once is answered with th
 """
 
 import asyncio
+import contextlib
 import os
 import re
 from collections.abc import AsyncIterator, Callable
@@ -53,7 +54,7 @@ class Download:
     vary: str = ""
 
 
-def send(request: web.Request, download: Download) -> web.StreamResponse:
+async def send(request: web.Request, download: Download) -> web.StreamResponse:
     """The answer to a GET or HEAD for a file: 200, 206 or 304; raises `RangeRefused`."""
     headers = _headers(download)
     if _is_known(request, headers["ETag"]):
@@ -67,8 +68,24 @@ def send(request: web.Request, download: Download) -> web.StreamResponse:
     if request.method == "HEAD" or length == 0:
         return web.Response(status=status, headers=headers)
     if download.path is not None and _may_skip_copying(request):
-        return FileParts(download.path, start, length, status=status, headers=headers)
-    return web.Response(status=status, headers=headers, body=watched(request, download.pieces(start, length)))
+        with contextlib.suppress(FileNotFoundError):  # it has just been moved away: its bytes are elsewhere
+            file = await asyncio.to_thread(download.path.open, "rb")
+            return FileParts(file, start, length, status=status, headers=headers)
+    body = await _begun(download.pieces(start, length))
+    return web.Response(status=status, headers=headers, body=watched(request, body))
+
+
+async def _begun(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same pieces, the first of them read already: what is wrong is said instead of broken off."""
+    first = await anext(pieces, b"")
+
+    async def all_of_them() -> AsyncIterator[bytes]:
+        if first:
+            yield first
+        async for piece in pieces:
+            yield piece
+
+    return all_of_them()
 
 
 def _headers(download: Download) -> dict[str, str]:
@@ -158,12 +175,13 @@ def _may_skip_copying(request: web.Request) -> bool:
 class FileParts(web.StreamResponse):
     """A part of a file, handed from the disk to the socket by the kernel."""
 
-    def __init__(self, path: Path, start: int, length: int, *, status: int, headers: dict[str, str]) -> None:
+    def __init__(
+        self, file: BinaryIO, start: int, length: int, *, status: int, headers: dict[str, str]
+    ) -> None:
         super().__init__(status=status, headers=headers)
-        self._path, self._offset, self._left = path, start, length
+        self._file, self._offset, self._left = file, start, length
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        file = await asyncio.to_thread(self._path.open, "rb")
         try:
             if request.transport is not None:
                 request.transport.set_write_buffer_limits(
@@ -171,12 +189,12 @@ class FileParts(web.StreamResponse):
                 )  # so that `drain` waits until the headers are sent
             writer = await super().prepare(request)
             await _drained(writer)
-            await self._send(request, file)
+            await self._send(request, self._file)
             await super().write_eof()
         finally:
             if request.transport is not None:
                 request.transport.set_write_buffer_limits()
-            await asyncio.to_thread(file.close)
+            await asyncio.to_thread(self._file.close)
         return writer
 
     async def _send(self, request: web.BaseRequest, file: BinaryIO) -> None:

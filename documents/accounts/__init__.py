@@ -9,6 +9,7 @@ from documents.accounts.choices import Privacy, Shown, UserSettings
 from documents.accounts.failures import LoginFailures
 from documents.accounts.logins import LoginSession, SpentRefresh, Why
 from documents.accounts.names import HeldHandle, claims_of
+from documents.accounts.pictured import Pictured
 from documents.accounts.resets import PasswordReset
 from documents.accounts.standing import Caller, Standing
 from documents.accounts.users import Decision, Skill, User, Window
@@ -38,6 +39,7 @@ __all__ = [
     "LoginFailures",
     "LoginSession",
     "PasswordReset",
+    "Pictured",
     "Privacy",
     "Shown",
     "Skill",

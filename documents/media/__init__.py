@@ -3,6 +3,8 @@
 from beanie import Document
 
 from documents.media.arriving import Arriving, Piece
+from documents.media.mending import Mends, Pages
+from documents.media.moves import Moves
 from documents.media.pictures import ImageType, UserImage
 from documents.media.uploads import VISIBLE, Media, MediaFile, State, StorageType
 
@@ -12,6 +14,9 @@ __all__ = [
     "ImageType",
     "Media",
     "MediaFile",
+    "Mends",
+    "Moves",
+    "Pages",
     "Piece",
     "State",
     "StorageType",

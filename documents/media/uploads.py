@@ -62,6 +62,9 @@ class Media(Document):
     changed_at: datetime = Field(default_factory=now)
     leased_until: datetime | None = None
     attempts: int = 0
+    mover: Id | None = None
+    """Who moves its files to another storage, until `moving_until`."""
+    moving_until: datetime | None = None
 
     class Settings:
         name = "media"
@@ -179,6 +182,12 @@ class Media(Document):
         """The visible upload that has a file under that key."""
         found = await rows(cls).find_one({"files.key": key, "state": {"$in": list(VISIBLE)}})
         return cls.model_validate(found) if found else None
+
+    @classmethod
+    async def file_of(cls, key: str) -> MediaFile | None:
+        """The file under that key, where it is now."""
+        media = await cls.with_key(key)
+        return next((file for file in media.files if file.key == key), None) if media is not None else None
 
     @classmethod
     async def many(cls, ids: Iterable[Id]) -> dict[Id, Self]:

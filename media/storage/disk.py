@@ -9,6 +9,7 @@ import contextlib
 import errno
 import hashlib
 import os
+import stat
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -41,7 +42,7 @@ class DiskStorage:
     async def _run(self, work: Callable[[], T]) -> T:
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
             raise Missing from error
         except OSError as error:
             raise (NoRoom if error.errno in _FULL else StorageError)(error.strerror) from error
@@ -70,9 +71,12 @@ class DiskStorage:
         blob, old = self._blob(sha256), _hash_of(link)
         for _ in range(_TRIES):
             _make_folder(blob.parent)
-            with contextlib.suppress(FileExistsError):
+            try:
                 os.link(draft, blob)
                 _flush_folder(blob.parent)
+            except FileExistsError:
+                with contextlib.suppress(FileNotFoundError):
+                    os.utime(blob)  # what is kept under the new key is kept since now
             with contextlib.suppress(FileNotFoundError):  # its last key has just been forgotten
                 self._point(link, blob)
                 break
@@ -95,10 +99,20 @@ class DiskStorage:
 
     def _unlink(self, link: Path) -> None:
         sha256 = _hash_of(link)
+        if sha256 is None:
+            return
         link.unlink(missing_ok=True)
-        if sha256 is not None:
+        with contextlib.suppress(FileNotFoundError):  # the next one to go has taken the folder with it
             _flush_folder(link.parent)
-            self._forget_unused(sha256)
+        self._forget_unused(sha256)
+        self._remove_empty(link.parent)
+
+    def _remove_empty(self, folder: Path) -> None:
+        """Folders of keys that are gone. Who is about to put one there makes them again."""
+        with contextlib.suppress(OSError):
+            while folder != self._keys:
+                folder.rmdir()
+                folder = folder.parent
 
     def _forget_unused(self, sha256: str) -> None:
         """Remove a blob that no key has any more. Who is about to link it finds it gone, and tries again."""
@@ -144,7 +158,11 @@ class DiskStorage:
 
     def _walk(self, folder: Path, prefix: str) -> Iterator[Kept]:
         """The keys below a folder, in the order of their names as one text."""
-        entries = [(f"{entry.name}/" if entry.is_dir() else entry.name, entry) for entry in folder.iterdir()]
+        try:
+            found = list(folder.iterdir())
+        except FileNotFoundError:  # its last key has just been forgotten
+            return
+        entries = [(f"{entry.name}/" if entry.is_dir() else entry.name, entry) for entry in found]
         for _, entry in sorted(entries):
             key = entry.relative_to(self._keys).as_posix()
             if entry.is_dir():
@@ -190,12 +208,15 @@ def _hash_of(link: Path) -> str | None:
     try:
         with link.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         return None
 
 
 def _kept(link: Path, key: str) -> Kept:
+    """Raises `FileNotFoundError` also for a folder: that is a part of keys, and no key."""
     state = link.stat()
+    if not stat.S_ISREG(state.st_mode):
+        raise FileNotFoundError
     return Kept(key, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC))
 
 

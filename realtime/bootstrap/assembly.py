@@ -17,13 +17,13 @@ from realtime.bootstrap.services import Health, Services
 from realtime.fanout import Fanout, LocalFanout
 from realtime.fanout.bus import RedisBus
 from realtime.features.accounts import AccountService, Kindred, PeopleFinder, ProfileService
-from realtime.features.accounts.service.pictures import Pictures
+from realtime.features.accounts.service.pictures import Pictures, ShownPictures
 from realtime.features.conversations import ConversationService
 from realtime.features.friends import Acquaintances, FriendBonds, FriendService
 from realtime.features.groups import GroupService
 from realtime.features.media import MediaService
 from realtime.features.media.service.service import Surroundings as MediaSurroundings
-from realtime.features.messages import MessageArchive, MessageService
+from realtime.features.messages import MessageArchive, MessageService, ShownMedia
 from realtime.features.messages.service import Surroundings as MessageSurroundings
 from realtime.features.moderation import ModerationService, Mutes
 from realtime.features.moderation.schemas.needs import Neighbours
@@ -143,6 +143,7 @@ def _talk(ground: Ground, society: Society) -> Talk:
     around = MessageSurroundings(conversations, receipts, society.mutes, society.media.library)
     messages = MessageService(around, fanout, batch=settings.streams.batch)
     society.media.audience.register("message", messages.shows_to)
+    society.media.fsck.register(ShownMedia(), ShownPictures())
     return Talk(
         conversations=conversations,
         groups=GroupService(ground.database, conversations, policy, updates, society.mutes),

@@ -99,7 +99,7 @@ async def send_media(
         viewer = media.audience.signed_viewer(media_id, asked.viewer, asked.expires, asked.signature)
         signed = f"viewer={asked.viewer}&expires={asked.expires}&signature={asked.signature}"
     wanted = Wanted(asked.variant or "", _takes_avif(request), signed)
-    return send(request, _download(await media.delivery.find(viewer, media_id, wanted)))
+    return await send(request, _download(await media.delivery.find(viewer, media_id, wanted)))
 
 
 def _download(served: Served) -> Download:

@@ -101,6 +101,19 @@ async def test_what_is_deleted_is_gone_and_its_twin_is_not(storage: Storage) -> 
     assert await keys(storage) == ["other"]
 
 
+async def test_what_keys_begin_with_is_no_key(storage: Storage) -> None:
+    await storage.put("some/folder/one", chunks_of(b"x"))
+
+    assert await storage.find("some/folder") is None
+    with pytest.raises(Missing):
+        await read(storage, "some")
+    assert await keys(storage) == ["some/folder/one"]
+
+    await storage.delete("some/folder/one")
+    await storage.put("some/folder", chunks_of(b"a file now"))
+    assert await read(storage, "some/folder") == b"a file now"
+
+
 async def test_putting_again_replaces(storage: Storage) -> None:
     await storage.put("key", chunks_of(noise(70_000)))
     await storage.put("key", chunks_of(b"short"))

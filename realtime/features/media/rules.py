@@ -1,10 +1,11 @@
 """What may be uploaded, what it is called, and where it goes."""
 
+import re
 from collections.abc import Sequence
 
 from common.errors import AppError, Invalid, NotFound, Unavailable
 from common.ids import Id, new_id
-from documents.media import MediaFile, StorageType
+from documents.media import MediaFile, StorageType, UserImage
 
 
 class MediaNotFound(NotFound):
@@ -66,6 +67,10 @@ class StillProcessing(AppError):
     code, status, retryable, text = "media_processing", 409, True, "The video is still being prepared."
 
 
+_ADDRESS = re.compile(r"/api/media/([0-9a-f-]{36})(?:\?.*)?")
+_OURS = re.compile(
+    r"(media/[0-9a-f]{2}/|pieces/|waiting/|[a-z0-9_-]+/\d{4}/\d{2}/\d{14}_)[0-9a-f-]{36}([./].+)?"
+)
 STILL_VARIANTS = ("thumb", "small", "medium")
 AVIF = "image/avif"
 
@@ -83,6 +88,35 @@ def folder_beside(folder: str) -> str:
 def key_of(folder: str, name: str, extension: str) -> str:
     """Where a file is kept; the one without a name is the upload itself."""
     return f"{folder}/{name}.{extension}" if name else f"{folder}.{extension}"
+
+
+def folders_of(key: str) -> tuple[str, ...]:
+    """The folders whose upload may have a file under that key."""
+    path, _, name = key.rpartition("/")
+    main = key.rpartition(".")[0] if "." in name else key
+    return (main, path) if path else (main,)
+
+
+def is_ours(key: str) -> bool:
+    """Whether a key looks like one of ours: a bucket may hold what others have put there."""
+    return _OURS.fullmatch(key) is not None
+
+
+def picture_ref(image: UserImage) -> str:
+    """How an upload is told that a picture shows it."""
+    return f"{'avatar' if image.image_type == 'profile' else 'gallery'}:{image.id}"
+
+
+def arriving_of(key: str) -> Id:
+    """The upload under way that may have a piece under that key; empty for what is none."""
+    parts = key.split("/")
+    return parts[1] if len(parts) > 1 and parts[0] in {"pieces", "waiting"} else ""
+
+
+def media_in(address: str) -> Id:
+    """The upload that an address of ours names; empty for any other."""
+    match = _ADDRESS.fullmatch(address)
+    return match[1] if match else ""
 
 
 def storage_for(size: int, disk_from: int, *, has_s3: bool) -> StorageType:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 from common.media_settings import Storage as StorageSettings
 from documents.database import Database
-from documents.media import MediaFile, StorageType
+from documents.media import Media, MediaFile, StorageType
 from media.storage import DiskStorage, GridStorage, Missing, NoRoom, S3Storage, Storage, StorageError, Stored
 from media.storage.s3 import Bucket
 from realtime.features.media import rules
 
 BUCKET = "media"
+MOST_MOVES = 5
+"""So often a file may be moved while it is read."""
 
 
 class Shelves:
@@ -53,31 +55,48 @@ class Shelves:
 
     async def put(self, kind: StorageType, key: str, chunks: AsyncIterable[bytes]) -> Stored:
         """Keep bytes; raises `NoRoom` or `StorageDown`."""
-        with _told():
+        with told():
             return await self.of(kind).put(key, chunks)
 
     @asynccontextmanager
     async def read(
         self, file: MediaFile, start: int = 0, length: int | None = None
     ) -> AsyncGenerator[AsyncIterator[bytes]]:
-        """The bytes of a file, the first of them read already; raises `MediaNotFound` or `StorageDown`."""
-        pieces = self.of(file.storage_type).read(file.key, start, length)
-        with _told():
+        """The bytes of a file, the first of them read already; raises `MediaNotFound` or `StorageDown`.
+
+        A file that is moved to another storage meanwhile is read on there.
+        """
+        pieces = self._pieces(file, start, length)
+        with told():
             first = await anext(pieces, b"")
         yield _behind(first, pieces)
+
+    async def _pieces(self, file: MediaFile, start: int, length: int | None) -> AsyncIterator[bytes]:
+        for _ in range(MOST_MOVES):
+            try:
+                async for piece in self.of(file.storage_type).read(file.key, start, length):
+                    start, length = start + len(piece), None if length is None else length - len(piece)
+                    yield piece
+                return
+            except Missing:
+                now_there = await Media.file_of(file.key)
+                if now_there is None or now_there.storage_type == file.storage_type:
+                    raise
+                file = now_there
+        raise Missing(file.key)
 
     def path(self, file: MediaFile) -> Path | None:
         """The file on this machine's disk, if that is where it is."""
         return self._disk.path(file.key) if file.storage_type == "disk" and self._disk is not None else None
 
     async def delete(self, files: list[MediaFile]) -> None:
-        with _told():
+        with told():
             for file in files:
                 await self.of(file.storage_type).delete(file.key)
 
     async def delete_folder(self, folder: str) -> None:
         """Remove whatever is kept under these keys, in every storage: also what no document tells of."""
-        with _told():
+        with told():
             for storage in self.all():
                 kept = await storage.find(folder)
                 keys = [folder] if kept is not None else []
@@ -95,7 +114,8 @@ async def _behind(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[byt
 
 
 @contextlib.contextmanager
-def _told() -> Generator[None]:
+def told() -> Generator[None]:
+    """What storages say, in the words of this feature."""
     try:
         yield
     except Missing as error:

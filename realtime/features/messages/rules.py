@@ -19,6 +19,11 @@ class TooLateToEdit(Forbidden):
     code, text = "too_late_to_edit", "A message can be edited for 24 hours."
 
 
+def media_ref(message_id: Id) -> str:
+    """How an upload is told that a message shows it."""
+    return f"message:{message_id}"
+
+
 def require_content(body: MessageIn) -> None:
     """A message says something or shows something, and names exactly one receiver."""
     if (body.to is None) == (body.conversation_id is None):

@@ -99,7 +99,7 @@ class MessageService:
         await self._conversations.announce(place)
         draft = store.draft_of(place, body, rules.body_hash(place.conversation_id, body))
         if body.media_id is not None:
-            attached = await self._media.attach(user_id, body.media_id, _ref(draft.entry["_id"]))
+            attached = await self._media.attach(user_id, body.media_id, rules.media_ref(draft.entry["_id"]))
             draft.entry.update(media_url=attached.url, media_type=attached.family)
         self._writer.append(draft)
         return asyncio.get_running_loop().create_task(self._finish(draft, body.client_id))
@@ -114,7 +114,7 @@ class MessageService:
     async def _answer_again(self, draft: Draft, client_id: str) -> MessageOut:
         """A retry: the stored message, said again for whom the first saying did not reach."""
         if draft.entry["media_url"] is not None:
-            await self._media.detach(_ref(draft.entry["_id"]))
+            await self._media.detach(rules.media_ref(draft.entry["_id"]))
         known = await Message.of_client(draft.entry["sender"], client_id)
         if known is None or known.body_hash != draft.entry["body_hash"]:
             raise ClientIdReused
@@ -225,7 +225,7 @@ class MessageService:
             raise Forbidden
         async with self._turns.of(message.conversation):
             message = await self.texts.erase(message.id) or await self._require_message(user_id, message.id)
-            await self._media.detach(_ref(message.id))
+            await self._media.detach(rules.media_ref(message.id))
             deleted = MessageDeleted(
                 conversation_id=message.conversation,
                 message_id=message.id,
@@ -300,8 +300,3 @@ class MessageService:
         """Store what waits."""
         await self._writer.stop(seconds)
         await self._conversations.touch()
-
-
-def _ref(message_id: Id) -> str:
-    """How an upload is told that a message shows it."""
-    return f"message:{message_id}"

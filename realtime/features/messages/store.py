@@ -27,6 +27,7 @@ AROUND = 5
 """Messages before and after a reported one that are kept with it."""
 LONGEST_AROUND = 1000
 """Characters of each of them."""
+WALKED_AT_ONCE = 500
 
 
 class MessageLog:
@@ -72,6 +73,27 @@ class Excerpts:
             "before": [_quoted(one, LONGEST_AROUND) for one in before[::-1]],
             "after": [_quoted(one, LONGEST_AROUND) for one in after],
         }
+
+
+class ShownMedia:
+    """Messages as things that show uploads."""
+
+    kinds = frozenset({"message"})
+
+    async def standing(self, refs: Sequence[str]) -> Sequence[tuple[str, Id, str]]:
+        """Those of these refs that show something, their owners, and the addresses of what they show."""
+        return _showing(await Message.media_of([ref.partition(":")[2] for ref in refs]))
+
+    async def walk(self) -> AsyncGenerator[Sequence[tuple[str, Id, str]]]:
+        """All of them, a part at a time."""
+        after = ""
+        while page := await Message.media_after(after, WALKED_AT_ONCE):
+            yield _showing(page)
+            after = page[-1][0]
+
+
+def _showing(found: Sequence[tuple[Id, Id, str | None]]) -> list[tuple[str, Id, str]]:
+    return [(rules.media_ref(key), sender, address) for key, sender, address in found if address is not None]
 
 
 def _quoted(message: Message, longest: int) -> dict[str, Any]:

@@ -1,15 +1,17 @@
 """Pictures that people show of themselves: their own media, by id or by an address of ours."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 from common.errors import Invalid
 from common.ids import Id, is_id
 from common.settings import Settings
+from documents.accounts import Pictured
 from realtime.features.accounts.schemas import addresses
 
 _REFS = {"avatar": "avatar", "coverPhoto": "cover"}
+WALKED_AT_ONCE = 500
 _ADDRESS = re.compile(r"/api/media/([0-9a-f-]{36})(?:\?.*)?")
 
 
@@ -55,6 +57,32 @@ class Pictures:
         """This is what is shown now: whatever was shown before is shown no more."""
         shown = _named_in(address) if address else None
         await self._media.detach(f"{_REFS[field]}:{user_id}", but=[shown] if shown else [])
+
+
+class ShownPictures:
+    """Profiles as things that show uploads."""
+
+    kinds = frozenset(_REFS.values())
+
+    async def standing(self, refs: Sequence[str]) -> Sequence[tuple[str, Id, str]]:
+        """Those of these refs that show something, their owners, and the addresses of what they show."""
+        return _showing(await Pictured.of([ref.partition(":")[2] for ref in refs]))
+
+    async def walk(self) -> AsyncIterator[Sequence[tuple[str, Id, str]]]:
+        """All of them, a part at a time."""
+        after = ""
+        while page := await Pictured.after(after, WALKED_AT_ONCE):
+            yield _showing(page)
+            after = page[-1].id
+
+
+def _showing(found: Sequence[Pictured]) -> list[tuple[str, Id, str]]:
+    shown = [
+        (f"{_REFS[field]}:{person.id}", person.id, address)
+        for person in found
+        for field, address in (("avatar", person.avatar), ("coverPhoto", person.cover_photo))
+    ]
+    return [(ref, owner, address) for ref, owner, address in shown if address]
 
 
 def _named_in(path: str) -> Id | None:

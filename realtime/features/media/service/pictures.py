@@ -63,7 +63,7 @@ class Pictures:
             size_bytes=media.size,
             mime_type=media.content_type,
         )
-        await self._library.attach(owner, media.id, _ref(image))
+        await self._library.attach(owner, media.id, rules.picture_ref(image))
         return _shown(await image.add())
 
     async def of_person(self, viewer: Id, username: str) -> Sequence[PictureOut]:
@@ -106,7 +106,7 @@ class Pictures:
         image = await UserImage.remove(image_id, owner)
         if image is None:
             raise PictureNotFound
-        await self._library.release(owner, image.media, _ref(image))
+        await self._library.release(owner, image.media, rules.picture_ref(image))
 
     async def media_of(self, image_id: Id) -> Id:
         """The upload of a picture; who may see it is asked there, and who may not is told the same."""
@@ -114,10 +114,6 @@ class Pictures:
         if image is None:
             raise rules.MediaNotFound
         return image.media
-
-
-def _ref(image: UserImage) -> str:
-    return f"{'avatar' if image.image_type == 'profile' else 'gallery'}:{image.id}"
 
 
 def _shown(image: UserImage) -> PictureOut:

@@ -14,8 +14,10 @@ from realtime.features.media.service.arrivals import Arrivals
 from realtime.features.media.service.audience import Audience
 from realtime.features.media.service.cutter import Cutter
 from realtime.features.media.service.delivery import Delivery
+from realtime.features.media.service.fsck import Fsck
 from realtime.features.media.service.gallery import Gallery
 from realtime.features.media.service.library import Library
+from realtime.features.media.service.moving import Mover
 from realtime.features.media.service.pictures import People, Pictures
 from realtime.features.media.service.uploads import Uploads
 from realtime.features.media.store import Shelves
@@ -37,7 +39,10 @@ class Surroundings:
 
 
 class MediaService:
-    """`uploads` takes in, `audience` says who sees, `delivery` sends, `library` keeps, `cutter` cuts."""
+    """`uploads` takes in, `audience` says who sees, `delivery` sends, `library` keeps, `cutter` cuts.
+
+    `fsck` and `mover` are for who looks after the installation.
+    """
 
     def __init__(self, settings: Settings, database: Database, around: Surroundings) -> None:
         bounds, spool, policy, people = (
@@ -53,6 +58,8 @@ class MediaService:
         self.audience = Audience(policy, settings.secret(), bounds.url_lifetime)
         self.delivery = Delivery(self.audience, self.shelves)
         self.library = Library(bounds, self.shelves, spool)
+        self.fsck = Fsck(self.shelves, self.library)
+        self.mover = Mover(self.shelves)
         self.pictures = Pictures(people, policy, self.uploads, self.library)
         self.arrivals = Arrivals(bounds, self.shelves, self.uploads, settings.secret())
         self.gallery = Gallery(bounds, self.uploads, self.arrivals, self.library, policy)
