@@ -14,6 +14,7 @@ from common.clock import now
 from common.ids import new_id
 from documents.personal import HOLDINGS, PART, Export, ExportPart
 from documents.rows import rows
+from realtime.features.notifications.schemas import Note
 from tests.accounts import post
 from tests.clients import Person, eventually, new_key
 from tests.conftest import MakeSettings, Node, SignUp, StartNode
@@ -74,6 +75,20 @@ async def test_a_copy_holds_what_somebody_did_and_nothing_that_others_said(ann: 
     text = json.dumps(found)
     for secret in ("a secret of bob", bob.email, bob.handle, "password_hash", "refresh_hash", "spam"):
         assert secret not in text, secret
+
+
+async def test_a_copy_tells_nothing_of_those_who_are_absent_for_somebody(
+    plaza: Node, ann: Person, bob: Person, cyd: Person
+) -> None:
+    for other in (bob, cyd):
+        liked = Note("post_like", other.id, f"{other.handle} likes your post.", actor_id=other.id)
+        await plaza.services.notifications.notify(ann.id, liked)
+    await bob.http.post("/api/friends/block", {"userId": ann.id})
+
+    found = await copy_of(ann)
+
+    assert [row["text"] for row in found["notifications.json"]] == [f"{cyd.handle} likes your post."]
+    assert bob.id not in json.dumps(found)
 
 
 async def test_a_copy_has_a_file_for_every_kind_of_document_and_says_how_long_each_is(ann: Person) -> None:

@@ -1,9 +1,17 @@
 """What people are told: notifications, pushes and their logs."""
 
+from common.ids import Id
 from documents.notifications import Board, Notification, NotificationChoices
 from documents.personal.holdings import Copy, Delete, Elsewhere, Holding, Keep
 from documents.push import PushDelivery, PushDevice
+from documents.rows import Raw
 from documents.updates import Update
+
+
+async def _shown_to(user_id: Id) -> Raw:
+    """What stands in somebody's list: who is absent for them stays it in a copy."""
+    return {"user": user_id, "state": "shown"}
+
 
 _ON_ITS_WAY = Keep("It is told within seconds, and then it is gone.")
 NOTIFICATIONS: tuple[Holding, ...] = (
@@ -16,7 +24,7 @@ NOTIFICATIONS: tuple[Holding, ...] = (
             "data": Elsewhere("actor"),
         },
         others=("_id",),
-        copy=Copy("notifications", "user", ("type", "text", "created_at", "at", "read_at", "state")),
+        copy=Copy("notifications", _shown_to, ("type", "text", "created_at", "at", "read_at")),
     ),
     Holding(
         Board,
