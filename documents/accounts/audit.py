@@ -4,11 +4,13 @@ A row's hash covers the row and the hash of the row before. Whoever changes, rem
 the chain from there on; `verify` finds the place.
 """
 
+import asyncio
 import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
+from weakref import WeakKeyDictionary
 
 import orjson
 import structlog
@@ -29,6 +31,8 @@ HEAD = "admin_audit"
 GENESIS = "0" * 64
 """What the first row seals."""
 
+_queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+"""Turns of one process queue: those that collide in the database try again, and collide again."""
 _SEALED = ("_id", "seq", "actor", "action", "target", "detail", "request_id", "prev")
 
 
@@ -88,7 +92,8 @@ class AdminAudit(Document):
             await heads.update_one({"_id": HEAD}, end, session=session)
             return result
 
-        async with heads.database.client.start_session() as session:
+        queue = _queues.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+        async with queue, heads.database.client.start_session() as session:
             return await session.with_transaction(in_turn)
 
     @classmethod

@@ -41,6 +41,23 @@ async def noted(target: str) -> list[tuple[str, Any]]:
     return [(row["action"], row["detail"]) async for row in found]
 
 
+# -- the log
+
+
+async def test_many_who_write_at_once_wait_for_each_other_once(ann: Person) -> None:
+    begun = 0
+
+    async def work(turn: Any) -> None:
+        nonlocal begun
+        begun += 1
+        await turn.note("cli", "tried", ann.id)
+
+    await asyncio.gather(*(AdminAudit.turn(work) for _ in range(40)))
+
+    assert (begun, len(await noted(ann.id))) == (40, 40)
+    assert (await AdminAudit.verify()).trouble is None
+
+
 # -- setting
 
 
