@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 from beanie import Document
 from pydantic import BaseModel, Field
 from pymongo import ASCENDING, DESCENDING, IndexModel, ReturnDocument
+from pymongo.asynchronous.client_session import AsyncClientSession
 
 from common.clock import now
 from common.ids import Id, new_id
@@ -217,13 +218,16 @@ class Media(Document):
     # -- going
 
     @classmethod
-    async def delete_own(cls, media_id: Id, owner: Id | None) -> Self | None:
+    async def delete_own(
+        cls, media_id: Id, owner: Id | None, session: AsyncClientSession | None = None
+    ) -> Self | None:
         """Nobody sees it from now on; exactly one caller gets it, to remove its bytes."""
         where: Raw = {"_id": media_id, "state": {"$in": [*VISIBLE, "failed"]}}
         if owner is not None:
             where["owner"] = owner
+        gone: Raw = {"$set": {"state": "deleted", "changed_at": now()}}
         found = await rows(cls).find_one_and_update(
-            where, {"$set": {"state": "deleted", "changed_at": now()}}, return_document=ReturnDocument.AFTER
+            where, gone, return_document=ReturnDocument.AFTER, session=session
         )
         return cls.model_validate(found) if found else None
 

@@ -130,7 +130,9 @@ def _society(ground: Ground) -> Society:
         notifications=notifications,
         friends=FriendService(people, updates, policy, notifications, accounts.activity),
         presence=PresenceService(store, people, policy, fanout, grace=timeouts.presence_grace),
-        media=MediaService(settings, database, MediaSurroundings(people, policy, fanout, updates)),
+        media=MediaService(
+            settings, database, MediaSurroundings(people, policy, fanout, updates, accounts.audit)
+        ),
         mutes=Mutes(),
     )
 

@@ -346,6 +346,8 @@ async def test_g23_an_image_is_deleted_by_its_key(plaza: Any, ann: Person, bob: 
     assert (await ann.http.delete(f"/api/upload/image/{mine}")).status == 404
     assert other in [one["key"] for one in (await admin.http.get("/api/upload/images?limit=100")).data]
     assert (await admin.http.delete(f"/api/upload/image/{other}")).status == 200
+    noted = (await admin.http.get("/api/admin/audit", params={"target": ann.id})).data
+    assert [(row["actor"], row["action"]) for row in noted] == [(admin.id, "upload_deleted")]
     await admin.leave()
 
 

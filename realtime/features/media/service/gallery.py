@@ -57,9 +57,12 @@ class Gallery:
         media = await Media.with_key(key)
         if media is None:
             raise rules.MediaNotFound
-        if media.owner != user_id and not await self._policy.administers(user_id):
+        if media.owner == user_id:
+            await self._library.delete(user_id, media.id)
+        elif await self._policy.administers(user_id):
+            await self._library.delete_as_admin(user_id, media.id)
+        else:
             raise rules.MediaNotFound
-        await self._library.delete(None, media.id)
 
     async def page(
         self, user_id: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0

@@ -1,9 +1,10 @@
 """One's uploads: listed, referred to, deleted; and sweeping what nobody refers to."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any, Protocol, TypeVar
 
 import structlog
 
@@ -24,6 +25,22 @@ log = structlog.get_logger(__name__)
 STALE = timedelta(hours=1)
 """An upload that has not settled by then has broken off."""
 AT_ONCE = 100
+T = TypeVar("T")
+
+
+class Turn(Protocol):
+    """A transaction in which audit rows are written."""
+
+    @property
+    def session(self) -> Any: ...
+
+    async def note(self, actor: str, action: str, target: Id, /, **detail: Any) -> None: ...
+
+
+class Audit(Protocol):
+    """Where it is written down what administrators do."""
+
+    async def turn(self, work: Callable[[Any], Awaitable[T]]) -> T: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +54,8 @@ class Attached:
 class Library:
     """What people have uploaded, and what becomes of it."""
 
-    def __init__(self, bounds: Bounds, shelves: Shelves, spool: Spool) -> None:
-        self._bounds, self._shelves, self._spool = bounds, shelves, spool
+    def __init__(self, bounds: Bounds, shelves: Shelves, spool: Spool, audit: Audit) -> None:
+        self._bounds, self._shelves, self._spool, self._audit = bounds, shelves, spool, audit
 
     async def page(
         self, owner: Id, limit: int, before: tuple[datetime, Id] | None = None, skip: int = 0
@@ -76,12 +93,24 @@ class Library:
         if media is not None:
             await self._remove(media)
 
-    async def delete(self, owner: Id | None, media_id: Id) -> None:
-        """Delete an upload; with `owner` only one of theirs. Nobody sees it any more when this returns."""
+    async def delete(self, owner: Id, media_id: Id) -> None:
+        """Delete one's own upload. Nobody sees it any more when this returns."""
         media = await Media.delete_own(media_id, owner)
         if media is None:
             raise rules.MediaNotFound
         await self._remove(media)
+
+    async def delete_as_admin(self, admin: Id, media_id: Id) -> None:
+        """Delete anybody's upload; the audit log says who did."""
+
+        async def work(turn: Turn) -> Media:
+            media = await Media.delete_own(media_id, None, turn.session)
+            if media is None:
+                raise rules.MediaNotFound
+            await turn.note(admin, "upload_deleted", media.owner, media=media_id)
+            return media
+
+        await self._remove(await self._audit.turn(work))
 
     # -- of somebody who wants a copy of it, or leaves
 

@@ -16,7 +16,7 @@ from realtime.features.media.service.cutter import Cutter
 from realtime.features.media.service.delivery import Delivery
 from realtime.features.media.service.fsck import Fsck
 from realtime.features.media.service.gallery import Gallery
-from realtime.features.media.service.library import Library
+from realtime.features.media.service.library import Audit, Library
 from realtime.features.media.service.moving import Mover
 from realtime.features.media.service.pictures import People, Pictures
 from realtime.features.media.service.uploads import Uploads
@@ -30,12 +30,13 @@ LOOKING = JobBounds(memory_mb=1536, cpu_seconds=20, wall_seconds=60.0)
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What media stand in: people and what they may see, and how news are told."""
+    """What media stand in: people and what they may see, how news are told, and what is written down."""
 
     people: People
     policy: Policy
     fanout: Fanout
     updates: UpdateService
+    audit: Audit
 
 
 class MediaService:
@@ -57,7 +58,7 @@ class MediaService:
         self.uploads = Uploads(bounds, self.shelves, spool, self._looking)
         self.audience = Audience(policy, settings.secret(), bounds.url_lifetime)
         self.delivery = Delivery(self.audience, self.shelves)
-        self.library = Library(bounds, self.shelves, spool)
+        self.library = Library(bounds, self.shelves, spool, around.audit)
         self.fsck = Fsck(self.shelves, self.library)
         self.mover = Mover(self.shelves)
         self.pictures = Pictures(people, policy, self.uploads, self.library)
