@@ -34,12 +34,21 @@ class Relations(Protocol):
     async def mutual_count(self, viewer: Id, user_id: Id) -> int: ...
 
 
+class Presence(Protocol):
+    """Whether somebody is there; if not, when they last were."""
+
+    @property
+    def online(self) -> bool: ...
+    @property
+    def last_seen(self) -> datetime | None: ...
+
+
 class Online(Protocol):
     """Who is there, as far as a viewer may know."""
 
     async def visible_online(self, viewer: Id, user_ids: Iterable[Id]) -> set[Id]: ...
 
-    async def last_seen(self, viewer: Id, user_id: Id) -> datetime | None: ...
+    async def state(self, viewer: Id, user_id: Id) -> Presence | None: ...
 
     async def audience_changed(
         self, user_id: Id, *, was_shown: bool, is_shown: bool, knew_when: bool

@@ -69,13 +69,14 @@ class ProfileService:
         seen: dict[str, Any] = {"friendship": await self._relations.relation(viewer, user.id)}
         if view.allows(Verb.SEE_FRIENDS):
             seen["mutual_friends"] = await self._relations.mutual_count(viewer, user.id)
-        if view.allows(Verb.SEE_PRESENCE):
-            seen["is_online"] = user.id in await self._online.visible_online(viewer, [user.id])
-        if view.allows(Verb.SEE_LAST_SEEN):  # who hides looks like who has gone
-            is_there = seen.get("is_online", False)
-            seen["last_active"] = (
-                user.last_active if is_there else await self._online.last_seen(viewer, user.id)
-            )
+        shows_online, shows_when = view.allows(Verb.SEE_PRESENCE), view.allows(Verb.SEE_LAST_SEEN)
+        state = await self._online.state(viewer, user.id) if shows_online or shows_when else None
+        is_there = shows_online and state is not None and state.online
+        if shows_online:
+            seen["is_online"] = is_there
+        if shows_when:  # who hides looks like who has gone
+            left = state.last_seen if state is not None else None
+            seen["last_active"] = user.last_active if is_there else left
         return seen
 
     async def _own(self, user: User) -> OwnProfileOut:

@@ -135,10 +135,10 @@ class PresenceService:
         found = await self.query(viewer, list(user_ids))
         return {state.user_id for state in found.states if state.online}
 
-    async def last_seen(self, viewer: Id, user_id: Id) -> datetime | None:
-        """When this person was last there, as far as the caller may know; None while they are there."""
+    async def state(self, viewer: Id, user_id: Id) -> PresenceStateOut | None:
+        """The state of one person, as far as the caller may know it."""
         found = await self.query(viewer, [user_id])
-        return found.states[0].last_seen if found.states else None
+        return found.states[0] if found.states else None
 
     # -- hiding
 
