@@ -16,7 +16,9 @@ def has_operator_token(request: web.Request) -> bool:
     """Whether the operator's token came along as bearer."""
     wanted = services(request).settings.metrics_token
     given = request.headers.get("Authorization", "").removeprefix("Bearer ")
-    return wanted is not None and hmac.compare_digest(given.encode(), wanted.get_secret_value().encode())
+    if wanted is None:
+        return False
+    return hmac.compare_digest(given.encode(errors="replace"), wanted.get_secret_value().encode())
 
 
 async def is_admin(request: web.Request) -> bool:

@@ -70,7 +70,7 @@ class UploadForm:
             part = await pace.keep(reader.next())
             if part is None:
                 break
-            if not isinstance(part, BodyPartReader) or not _is_plain(part):
+            if not isinstance(part, BodyPartReader) or not (_is_plain(part) and _is_text(part.name or "")):
                 raise BrokenBody
             if part.name != self._name and part.filename is None:
                 await self._take_field(part, pace)
@@ -104,6 +104,11 @@ class UploadForm:
 def _is_plain(part: BodyPartReader) -> bool:
     """Whether its bytes are what they are: nobody has to send Base64, and decoders of it have had holes."""
     return part.headers.get("Content-Transfer-Encoding", "").lower() in _PLAIN
+
+
+def _is_text(name: str) -> bool:
+    """Whether its bytes were UTF-8: what was not comes in halves of characters, which no answer can name."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 async def raw_body(request: web.Request, most: int) -> AsyncIterator[bytes]:

@@ -33,8 +33,8 @@ async def announce(request: web.Request) -> web.Response:
     _require_tus(request)
     charge(request)
     metadata = request.headers.get("Upload-Metadata", "")
-    if len(metadata) > LONGEST_METADATA:
-        raise Invalid.field("Upload-Metadata", "is too long")
+    if len(metadata) > LONGEST_METADATA or not metadata.isascii():
+        raise Invalid.field("Upload-Metadata", f"is at most {LONGEST_METADATA:,} characters of ASCII")
     arrivals = services(request).media.arrivals
     found = await arrivals.begin(caller(request).user_id, _number(request, "Upload-Length"), metadata)
     answer = reply(found, status=201, message="Go on")

@@ -116,9 +116,21 @@ PART = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n'
         (FORM, PART + b"Content-Transfer-Encoding: base64\r\n\r\nR0lG\r\n--x--\r\n", 400),
         (FORM, PART + b"Content-Type: multipart/mixed; boundary=y\r\n\r\n--y--\r\n--x--\r\n", 400),
         (FORM, b'--x\r\nContent-Disposition: form-data; name="note"\r\n\r\n\xff\r\n--x--\r\n', 422),
+        (FORM, PART.replace(b'"file"', b'"fil\xff"') + b"\r\nabc\r\n--x--\r\n", 400),
         (FORM, b"--x\r\nX: " + b"y" * 100_000 + b"\r\n\r\nabc\r\n--x--\r\n", 400),
     ],
-    ids=["json", "mixed", "no boundary", "another", "breaks off", "base64", "nested", "no text", "a header"],
+    ids=[
+        "json",
+        "mixed",
+        "no boundary",
+        "another",
+        "breaks off",
+        "base64",
+        "nested",
+        "no text",
+        "a name",
+        "a header",
+    ],
 )
 async def test_what_is_no_form_is_refused(
     ann: Person, headers: dict[str, str], body: bytes, status: int

@@ -195,6 +195,7 @@ async def test_pieces_that_make_no_image_are_refused_and_forgotten(ann: Person) 
         ({}, 412),
         ({"Tus-Resumable": "0.2"}, 412),
         (TUS, 422),
+        ({**TUS, "Upload-Length": "10", "Upload-Metadata": "filename ä"}, 422),
         ({**TUS, "Upload-Length": "-1"}, 422),
         ({**TUS, "Upload-Length": "1e3"}, 422),
         ({**TUS, "Upload-Length": "999999999999"}, 413),

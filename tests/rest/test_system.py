@@ -15,6 +15,7 @@ from common.version import VERSION
 from realtime.features.accounts.schemas.admin import AdminIn
 from tests.clients import Http, Person, eventually
 from tests.conftest import MakeSettings, Node, StartNode
+from tests.raw_http import say
 
 OPERATOR = "the operator's own token, long enough"
 PRODUCTION = {"environment": "production", "accounts": {"bcrypt_cost": 12}}
@@ -164,6 +165,10 @@ async def test_with_a_token_metrics_are_for_its_bearer(
     assert (await Http(node.url, OPERATOR).get("/metrics")).status == 200
     for token in (None, "", "wrong", OPERATOR + "x"):
         assert (await Http(node.url, token).get("/metrics")).code == "not_found"
+    request = (
+        b"GET /metrics HTTP/1.1\r\nHost: plaza\r\nConnection: close\r\nAuthorization: Bearer \xff\r\n\r\n"
+    )
+    assert (await say(node.url, request)).status == 404
 
 
 async def test_in_production_without_a_token_metrics_are_for_this_machine(
