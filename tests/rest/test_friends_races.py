@@ -251,6 +251,27 @@ async def test_news_that_cannot_be_told_keep_no_others_waiting(
     assert await believed(bob, ann) == "pending"
 
 
+async def test_who_asks_somebody_whom_many_tell_something_does_not_wait_for_all_of_them(
+    ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(teller, "PATIENCE", 0.05)
+    may_be_told, say = asyncio.Event(), FriendNews.say
+
+    async def say_late(news: FriendNews, pair: Sequence[str], *what: Any) -> None:
+        await may_be_told.wait()
+        await say(news, pair, *what)
+
+    monkeypatch.setattr(FriendNews, "say", say_late)
+    async with asyncio.timeout(20):
+        replies = [await do(ann, "request", bob), await do(bob, "accept", ann)]
+
+    assert [reply.data["state"] for reply in replies] == ["request_sent", "friends"]
+    assert [await believed(ann, bob), await believed(bob, ann)] == ["none", "none"]
+    may_be_told.set()
+    await eventually(lambda: all_is_told(ann, bob))
+    assert [await believed(ann, bob), await believed(bob, ann)] == ["accepted", "accepted"]
+
+
 # -- what is shown
 
 

@@ -21,6 +21,10 @@ LATE = timedelta(seconds=5)
 """Who was to tell of something, and has not by then, is not going to."""
 SWEEP = 5.0
 AT_ONCE = 100
+PATIENCE = 5.0
+"""So long a command waits until its news have been told; then they are told while it is answered."""
+MAX_UNDER_WAY = 2000
+STOP_SECONDS = 2.0
 _TRIES = 5
 
 
@@ -30,6 +34,7 @@ class Teller:
     def __init__(self, news: FriendNews, earnings: Earnings) -> None:
         self._news, self._earnings = news, earnings
         self._turns, self._present = Turns(), Counter[Id]()
+        self._under_way: set[asyncio.Task[None]] = set()
         self._sweeper: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -37,12 +42,36 @@ class Teller:
         self._sweeper = asyncio.get_running_loop().create_task(self._sweep())
 
     async def stop(self) -> None:
+        """Finish what is under way, within two seconds; another node tells what is left."""
         if self._sweeper is not None:
             self._sweeper.cancel()
-            await asyncio.wait([self._sweeper])
+            await asyncio.wait([self._sweeper], timeout=STOP_SECONDS)
+        if self._under_way:
+            _, late = await asyncio.wait(self._under_way, timeout=STOP_SECONDS)
+            for telling in late:
+                telling.cancel()
 
     async def tell(self, one: Id, other: Id) -> None:
-        """Say it now; should that fail, it has happened all the same, and is said in a while."""
+        """Say it, and wait for that a little. What is not said has happened all the same: a sweep says it.
+
+        Somebody whom many people tell something at once makes none of them wait for all the others.
+        """
+        if len(self._under_way) >= MAX_UNDER_WAY:
+            return
+        telling = asyncio.get_running_loop().create_task(self._say(one, other))
+        self._under_way.add(telling)
+        telling.add_done_callback(self._ended)
+        await asyncio.wait([telling], timeout=PATIENCE)
+        if telling.done() and not telling.cancelled():
+            telling.result()
+
+    def _ended(self, telling: "asyncio.Task[None]") -> None:
+        self._under_way.discard(telling)
+        if not telling.cancelled() and (error := telling.exception()) is not None:
+            log.warning("friend_news_not_told", error=type(error).__name__)
+
+    async def _say(self, one: Id, other: Id) -> None:
+        """In its turn; should it fail, it is said in a while."""
         edge_id = Friendship.id_of(one, other)
         self._present[edge_id] += 1
         try:
@@ -87,7 +116,7 @@ class Teller:
     async def tell_late(self) -> None:
         """Tell what somebody failed to tell; what cannot be told keeps nothing else from it."""
         for untold in await Untold.late(now() - LATE, AT_ONCE):
-            if not await untold.claim():
+            if untold.id in self._present or not await untold.claim():
                 continue
             log.info("friend_news_swept", pair=untold.pair)
             try:
