@@ -18,6 +18,9 @@ from media.videos.renditions import Encoder, Progress, Rendition, encode, open_h
 
 MAIN = Rendition("", 1080, 6_000_000, 160_000)
 RENDITIONS = (Rendition("360p", 360, 900_000, 96_000), Rendition("720p", 720, 3_000_000, 128_000))
+HEAD = 16_384
+"""In so much of a rendition its codecs are named."""
+AAC_LC = "mp4a.40.2"
 PLAYLIST_TYPE = "application/vnd.apple.mpegurl"
 POSTER_AT = 1.0
 
@@ -152,7 +155,9 @@ def _playlists(folder: Path, found: Probe, cut: Sequence[Rendition]) -> list[Vid
             size_of(found, one.side),
         )
         playlist.write_text(playlist.read_text().replace(media.name, f"?variant={one.name}"))
-        lines.append(_stream_line(one, media.stat().st_size, found, size))
+        lines.append(
+            f'{_stream_line(one, media.stat().st_size, found, size)},CODECS="{_codecs(media, found)}"'
+        )
         lines.append(f"?variant=hls-{one.name}")
         files.append(_file(f"hls-{one.name}", playlist, PLAYLIST_TYPE, size))
         files.append(_file(one.name, media, MP4.content_type, size))
@@ -170,6 +175,15 @@ def _stream_line(one: Rendition, size: int, found: Probe, shown: tuple[int, int]
         f"#EXT-X-STREAM-INF:BANDWIDTH={peak},AVERAGE-BANDWIDTH={average},RESOLUTION={width}x{height},"
         f"FRAME-RATE={float(min(found.rate, 60)):.3f}"
     )
+
+
+def _codecs(media: Path, found: Probe) -> str:
+    """RFC 6381: without them some players fetch a rendition only to learn that they cannot play it."""
+    with media.open("rb") as file:
+        head = file.read(HEAD)
+    profile = head.index(b"avcC") + 5
+    sound = [] if found.audio_codec is None else [AAC_LC]
+    return ",".join([f"avc1.{head[profile : profile + 3].hex()}", *sound])
 
 
 def _of_image(one: ImageFile, folder: Path) -> VideoFile:

@@ -32,17 +32,21 @@ def film(
     sound: str | None = "aac",
     **options: Any,
 ) -> Path:
-    """Write a film; the extension chooses the container. `metadata` is written into it."""
+    """Write a film; the extension chooses the container. `metadata` is written into it.
+
+    `tuning` is for the codec; `shown` are other pictures than a wandering square.
+    """
     metadata: dict[str, str] = options.pop("metadata", {})
+    shown = options.get("shown") or pictures(round(seconds * RATE), size)
     with av.open(str(path), "w", options={"movflags": "use_metadata_tags"} if metadata else {}) as output:
         output.metadata.update(metadata)
-        video: Any = output.add_stream(codec, rate=RATE)
+        video: Any = output.add_stream(codec, rate=RATE, options=options.get("tuning"))
         video.width, video.height = size
         video.pix_fmt = options.get("pixels", "yuv420p")
         audio: Any = output.add_stream(sound, rate=SOUND_RATE) if sound else None
         if audio is not None:
             audio.layout = "stereo"
-        for image in pictures(round(seconds * RATE), size):
+        for image in shown:
             output.mux(video.encode(av.VideoFrame.from_image(image)))
         output.mux(video.encode(None))
         if audio is not None:
