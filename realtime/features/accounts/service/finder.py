@@ -20,7 +20,7 @@ from realtime.policy import Policy, Verb
 
 DEEPEST = 400
 """How far page numbers go; cursors go on."""
-COUNT_SECONDS = 600.0
+COUNT_SECONDS, TOTAL_SECONDS = 600.0, 60.0
 COUNTS_AT_ONCE = 20
 ASKED_AT_ONCE = 300
 
@@ -54,7 +54,7 @@ class PeopleFinder:
     def __init__(self, policy: Policy, acquaintances: Acquaintances) -> None:
         self._policy, self._nearby = policy, Nearby(acquaintances)
         self._lengths: Briefly[int] = Briefly(_lengths, seconds=COUNT_SECONDS)
-        self._totals: Briefly[int] = Briefly(_totals)
+        self._totals: Briefly[int] = Briefly(_totals, seconds=TOTAL_SECONDS)
 
     async def find(self, viewer: Id, text: str, window: Window) -> Rows[UserCard]:
         """People whose name, handle or public interests hold every word, best first.
