@@ -104,6 +104,11 @@ class Message(Document):
         return await cls.find({"_id": {"$in": list(ids)}}).to_list()
 
     @classmethod
+    async def standing_in(cls, ids: Sequence[Id]) -> list[Id]:
+        """The conversations in which those of these messages are that were not deleted."""
+        return await rows(cls).distinct("conversation", {"_id": {"$in": list(ids)}, "deleted_at": None})
+
+    @classmethod
     async def media_of(cls, ids: Sequence[Id]) -> list[tuple[Id, Id, str | None]]:
         """Messages, who sent them, and the address of what each shows."""
         return _media_in(await rows(cls).find({"_id": {"$in": list(ids)}}, _MEDIA).to_list())

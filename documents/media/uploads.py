@@ -18,6 +18,8 @@ State = Literal["storing", "processing", "ready", "failed", "deleted"]
 """`storing`: its bytes are on their way. `processing`: they are safe, and a video is being cut.
 `deleted`: nobody sees it any more, and its bytes are being removed."""
 VISIBLE: tuple[State, ...] = ("ready", "processing")
+MOST_REFS = 1000
+"""So many things can show an upload: they are in its document, which is read whenever somebody looks."""
 
 
 class MediaFile(BaseModel):
@@ -200,9 +202,10 @@ class Media(Document):
 
     @classmethod
     async def attach(cls, media_id: Id, owner: Id, ref: str) -> Self | None:
-        """Let something refer to one's own upload; None when there is no such upload of theirs."""
+        """Let something refer to one's own upload; None when there is none of theirs, or no room for more."""
+        room: list[Raw] = [{"refs": ref}, {f"refs.{MOST_REFS - 1}": {"$exists": False}}]
         found = await rows(cls).find_one_and_update(
-            {"_id": media_id, "owner": owner, "state": {"$in": list(VISIBLE)}},
+            {"_id": media_id, "owner": owner, "state": {"$in": list(VISIBLE)}, "$or": room},
             {"$addToSet": {"refs": ref}, "$set": {"changed_at": now()}},
             return_document=ReturnDocument.AFTER,
         )

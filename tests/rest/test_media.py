@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 
 from common.ids import new_id
+from documents.media import Media
+from documents.rows import rows
 from tests.clients import Person, Reply, eventually
 from tests.conftest import MakeSettings, Node, SignUp, StartNode
 from tests.media.corpus import CANARY, REFUSED, STRANGE, picture, saved, with_secrets
@@ -369,6 +371,20 @@ async def test_what_a_message_shows_is_for_who_reads_it(ann: Person, bob: Person
     await device.call("delete_message", {"messageId": message["id"]})
     assert (await raw(bob, media["url"]))[0] == 404
     assert (await raw(ann, media["url"]))[0] == 200
+
+
+async def test_what_is_shown_very_often_has_an_end(ann: Person, bob: Person, cyd: Person) -> None:
+    media = await uploaded(ann)
+    refs = [f"message:{new_id()}" for _ in range(998)]
+    await rows(Media).update_one({"_id": media["id"]}, {"$set": {"refs": refs}})
+    device = await ann.device()
+    for _ in range(2):
+        await device.send("look", to=bob.id, mediaId=media["id"])
+
+    body = {"to": bob.id, "mediaId": media["id"], "clientId": new_id()}
+    assert await device.refused("send_message", body) == "media_shown_too_often"
+    assert (await raw(bob, media["url"]))[0] == 200
+    assert (await raw(cyd, media["url"]))[0] == 404
 
 
 async def test_what_a_message_shows_is_gone_with_a_block(ann: Person, bob: Person) -> None:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 
-from common.errors import AppError, Invalid, NotFound, Unavailable
+from common.errors import AppError, Conflict, Invalid, NotFound, Unavailable
 from common.ids import Id, new_id
 from documents.media import MediaFile, StorageType, UserImage
 
@@ -52,6 +52,10 @@ class UploadStalled(AppError):
 
 class QuotaExceeded(AppError):
     code, status, text = "quota_exceeded", 413, "There is no room left for your uploads."
+
+
+class ShownTooOften(Conflict):
+    code, text = "media_shown_too_often", "This upload is shown in too many places. Please upload it again."
 
 
 class NoRoom(AppError):

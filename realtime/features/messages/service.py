@@ -1,6 +1,7 @@
 """What people can do with messages: the one way in for sockets and for HTTP."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -267,12 +268,15 @@ class MessageService:
             raise Invalid.field("messageId", "give messageId, or conversationId and seq")
         return await self._receipts.mark_read(user_id, body.conversation_id, body.seq)
 
-    async def shows_to(self, viewer: Id | None, message_id: Id, _: Id) -> bool:
-        """Whether somebody may see what a message shows."""
-        try:
-            return viewer is not None and (await self._require_message(viewer, message_id)).deleted_at is None
-        except NotFound:
+    async def shows_to(self, viewer: Id | None, message_ids: Sequence[Id], _: Id) -> bool:
+        """Whether somebody may see what these messages show: one of them, in a conversation of theirs."""
+        if viewer is None:
             return False
+        for conversation in await Member.among(viewer, await Message.standing_in(message_ids)):
+            with contextlib.suppress(NotFound):
+                await self._conversations.place(viewer, conversation)
+                return True
+        return False
 
     async def _require_message(self, user_id: Id, message_id: Id) -> Message:
         """A message in a conversation of the caller's; anything else does not exist."""

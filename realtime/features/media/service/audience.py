@@ -2,7 +2,8 @@
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 
 from common.clock import now
@@ -12,8 +13,8 @@ from realtime.features.media import rules
 from realtime.features.media.schemas import SignedOut, address_of
 from realtime.policy import Policy, Verb
 
-Sees = Callable[[Id | None, Id, Id], Awaitable[bool]]
-"""Whether a viewer (None: anybody) sees the thing of that id, of that owner."""
+Sees = Callable[[Id | None, Sequence[Id], Id], Awaitable[bool]]
+"""Whether a viewer (None: anybody) sees one of the things of these ids, of that owner."""
 
 TAG = 24
 
@@ -44,10 +45,13 @@ class Audience:
     async def _may_see(self, viewer: Id | None, media: Media) -> bool:
         if viewer == media.owner:
             return True
+        things: defaultdict[str, list[Id]] = defaultdict(list)
         for ref in media.refs:
             kind, _, thing = ref.partition(":")
+            things[kind].append(thing)
+        for kind, ids in things.items():
             sees = self._kinds.get(kind)
-            if sees is not None and await sees(viewer, thing, media.owner):
+            if sees is not None and await sees(viewer, ids, media.owner):
                 return True
         return False
 
@@ -55,11 +59,11 @@ class Audience:
         """Whether anybody sees it, so that caches between may keep it."""
         return any(ref.startswith("avatar:") for ref in media.refs)
 
-    async def _avatar(self, viewer: Id | None, _: Id, owner: Id) -> bool:
+    async def _avatar(self, viewer: Id | None, _: Sequence[Id], owner: Id) -> bool:
         """Anybody; but to whom its person is absent, it is, too."""
         return viewer is None or await self._policy.can(viewer, Verb.SEE_PROFILE, owner)
 
-    async def _pictures(self, viewer: Id | None, _: Id, owner: Id) -> bool:
+    async def _pictures(self, viewer: Id | None, _: Sequence[Id], owner: Id) -> bool:
         return viewer is not None and await self._policy.can(viewer, Verb.SEE_MEDIA, owner)
 
     # -- addresses that need no token

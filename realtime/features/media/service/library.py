@@ -72,7 +72,8 @@ class Library:
         """Let a thing refer to one's own upload, which shows it to whoever sees the thing."""
         media = await Media.attach(media_id, owner, ref)
         if media is None:
-            raise rules.MediaNotFound
+            known = await Media.visible(media_id)
+            raise rules.MediaNotFound if known is None or known.owner != owner else rules.ShownTooOften
         return Attached(address_of(media.id), media.family)
 
     async def address(self, owner: Id, media_id: Id) -> str:
