@@ -1,12 +1,13 @@
 """Notifications and what people choose about them, through the doors that people use."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from typing import Any
 
 import pytest
 
 from common.ids import new_id
+from documents.notifications import Notification
 from realtime.features.notifications import rules
 from realtime.features.notifications.schemas import Note
 from tests.clients import Device, Json, Person
@@ -293,6 +294,25 @@ async def test_l30_the_oldest_go_when_there_are_too_many(
     await phone.wait_until(lambda: len(versions(phone)) == body["version"])
     removed = {gone for said in phone.all("notification_removed") for gone in said["ids"]}
     assert {said["id"] for said in phone.all("notification")} - removed == {row["id"] for row in body["data"]}
+
+
+async def test_a_block_while_something_is_being_told_leaves_nothing_of_it(
+    plaza: Node, tell: Any, ann: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device = await ann.device()
+    choices = plaza.services.notifications.preferences
+    chosen = choices.of_many
+
+    async def blocked_meanwhile(people: Collection[str]) -> Any:
+        await ann.http.post("/api/friends/block", {"userId": bob.id})
+        return await chosen(people)
+
+    monkeypatch.setattr(choices, "of_many", blocked_meanwhile)
+    await tell(ann.id, like(bob))
+
+    removed = await device.wait_for("notification_removed")
+    assert removed["unreadCount"] == 0
+    assert await Notification.actors(ann.id) == {"shown": set(), "away": {bob.id}}
 
 
 async def test_l30_who_is_blocked_vanishes_from_list_and_count_and_comes_back(

@@ -119,9 +119,18 @@ class NotificationService:
 
         listed = [user for user in user_ids if user in allowed and wanted[user].types[note.type].in_list]
         results = await asyncio.gather(*map(put, listed), return_exceptions=True)
+        if actor_id is not None and listed:
+            await self._hide_if_absent(actor_id, listed)
         for result in results:
             if isinstance(result, BaseException):
                 raise result
+
+    async def _hide_if_absent(self, actor_id: Id, told: Collection[Id]) -> None:
+        """A block that came between the check and the write found nothing to hide."""
+        allowed = await self._policy.among(actor_id, Verb.NOTIFY, told)
+        for user_id in told:
+            if user_id not in allowed:
+                await self._ledger.change(user_id, partial(changes.send_away, user_id, {actor_id}))
 
     async def _put(self, told: changes.Telling) -> None:
         user_id, actor_id = told.user_id, told.note.actor_id
