@@ -373,6 +373,18 @@ async def test_what_a_message_shows_is_for_who_reads_it(ann: Person, bob: Person
     assert (await raw(ann, media["url"]))[0] == 200
 
 
+async def test_a_message_is_answered_again_though_its_upload_is_gone(ann: Person, bob: Person) -> None:
+    media = await uploaded(ann)
+    device = await ann.device()
+    body = {"to": bob.id, "mediaId": media["id"], "clientId": new_id()}
+    message = await device.call("send_message", body)
+    assert (await ann.http.delete(media["url"])).status == 200
+
+    assert (await device.call("send_message", body))["id"] == message["id"]
+    assert await device.refused("send_message", {**body, "text": "other"}) == "client_id_reused"
+    assert await device.refused("send_message", {**body, "clientId": new_id()}) == "media_not_found"
+
+
 async def test_what_is_shown_very_often_has_an_end(ann: Person, bob: Person, cyd: Person) -> None:
     media = await uploaded(ann)
     refs = [f"message:{new_id()}" for _ in range(998)]

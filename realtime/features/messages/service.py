@@ -99,11 +99,22 @@ class MessageService:
             await self._require_in(place, body.reply_to)
         await self._conversations.announce(place)
         draft = store.draft_of(place, body, rules.body_hash(place.conversation_id, body))
-        if body.media_id is not None:
-            attached = await self._media.attach(user_id, body.media_id, rules.media_ref(draft.entry["_id"]))
-            draft.entry.update(media_url=attached.url, media_type=attached.family)
+        if body.media_id is not None and not await self._show(draft, body.media_id):
+            return asyncio.get_running_loop().create_task(self._answer_again(draft, body.client_id))
         self._writer.append(draft)
         return asyncio.get_running_loop().create_task(self._finish(draft, body.client_id))
+
+    async def _show(self, draft: Draft, media_id: Id) -> bool:
+        """Let a message show an upload; False for a retry of one whose upload cannot be shown any more."""
+        sender, ref = draft.entry["sender"], rules.media_ref(draft.entry["_id"])
+        try:
+            attached = await self._media.attach(sender, media_id, ref)
+        except (NotFound, Conflict):
+            if await Message.of_client(sender, draft.entry["client_id"]) is None:
+                raise
+            return False
+        draft.entry.update(media_url=attached.url, media_type=attached.family)
+        return True
 
     async def _finish(self, draft: Draft, client_id: str) -> MessageOut:
         try:
