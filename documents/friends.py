@@ -186,7 +186,7 @@ class Friendship(Document):
         """Those who are friends since `at` or longer, the latest first."""
         where = {"pair": user, "state": "accepted", "changed_at": {"$lte": at}}
         found = rows(cls).find(where, {"pair": 1, "_id": 0}).sort([("changed_at", -1), ("_id", -1)])
-        pairs = [entry["pair"] for entry in await found.limit(most).to_list()]
+        pairs = [entry["pair"] for entry in await found.limit(most).batch_size(most).to_list()]
         return [pair[1] if pair[0] == user else pair[0] for pair in pairs]
 
     @classmethod

@@ -50,20 +50,23 @@ class Findable:
     async def keys(gram: str, after: str, most: int) -> list[str]:
         """The handle keys of those who have a gram, in order."""
         where: Raw = {"search_grams": gram, "handle_key": {"$gt": after}}
-        found = rows(User).find(where, _KEYS).hint(_BY_GRAM).sort("handle_key", 1).limit(most)
+        found = (
+            rows(User).find(where, _KEYS).hint(_BY_GRAM).sort("handle_key", 1).limit(most).batch_size(most)
+        )
         return [entry["handle_key"] for entry in await found.to_list()]
 
     @staticmethod
     async def among(gram: str, keys: Sequence[str]) -> list[str]:
         """Those of these handle keys whose owners have a gram, in order."""
         where: Raw = {"search_grams": gram, "handle_key": {"$in": list(keys)}}
-        found = rows(User).find(where, _KEYS).hint(_BY_GRAM).sort("handle_key", 1)
+        found = rows(User).find(where, _KEYS).hint(_BY_GRAM).sort("handle_key", 1).batch_size(len(keys) + 1)
         return [entry["handle_key"] for entry in await found.to_list()]
 
     @staticmethod
     async def of_keys(keys: Sequence[str]) -> list["Findable"]:
         """The active people of these handle keys."""
         found = rows(User).find({"handle_key": {"$in": list(keys)}, **active()}, _SHOWN)
+        found = found.batch_size(len(keys) + 1)
         return [_findable(raw) for raw in await found.to_list()]
 
     @staticmethod
@@ -76,19 +79,21 @@ class Findable:
             first, key = after
             where[field] = {"$gte": first, "$lt": text + _LAST}
             where = {"$and": [where, {"$or": [{field: {"$gt": first}}, {"handle_key": {"$gt": key}}]}]}
-        found = rows(User).find(where, _SHOWN).sort([(field, 1), ("handle_key", 1)]).limit(most)
+        found = (
+            rows(User).find(where, _SHOWN).sort([(field, 1), ("handle_key", 1)]).limit(most).batch_size(most)
+        )
         return [_findable(raw) for raw in await found.to_list()]
 
     @staticmethod
     async def described(ids: Collection[Id]) -> list["Described"]:
         """These people, if they are active, with what everybody may see of them."""
-        found = rows(User).find({"_id": {"$in": list(ids)}, **active()}, _DESCRIBED)
+        found = rows(User).find({"_id": {"$in": list(ids)}, **active()}, _DESCRIBED).batch_size(len(ids) + 1)
         return [_described(raw) for raw in await found.to_list()]
 
     @staticmethod
     async def handle_keys(ids: Collection[Id]) -> dict[Id, str]:
         """The handle keys of these people."""
-        found = rows(User).find({"_id": {"$in": list(ids)}}, {"handle_key": 1})
+        found = rows(User).find({"_id": {"$in": list(ids)}}, {"handle_key": 1}).batch_size(len(ids) + 1)
         return {raw["_id"]: raw["handle_key"] for raw in await found.to_list()}
 
 

@@ -5,6 +5,7 @@ by class, each in the order of an index. Of friends and friends' friends it is k
 looked up in the index by their handles.
 """
 
+import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 
 from common import words
@@ -33,6 +34,7 @@ class Walk:
         self._parts = self._rarest(_part_grams(word) for word in _telling(query))
         self._starts = self._rarest([words.start_gram(word)] for word in _telling(query))
         self._lists, self._people, self._at_once = LISTS, PEOPLE, AT_ONCE
+        self._ahead: dict[Fit, list[Findable]] = {}
         self._first: dict[tuple[str, ...], Part] = {}
         self.stopped_at: Rank | None = None
 
@@ -83,7 +85,7 @@ class Walk:
 
     async def rows(self, after: Rank | None) -> AsyncGenerator[Row, None]:
         """Those behind a rank."""
-        near = await self._near_rows()
+        near = await self._look_ahead() if after is None else await self._near_rows()
         for fit in Fit:
             if after is not None and after.fit > fit:
                 continue
@@ -95,6 +97,17 @@ class Walk:
                 yield row
             if self.stopped_at is not None:
                 return
+
+    async def _look_ahead(self) -> list[Row]:
+        """What a first page needs, asked for at once; those who are near."""
+        near, *found = await asyncio.gather(
+            self._near_rows(),
+            Findable.of_keys([self._query.handle_key]),
+            Findable.beginning("search_handle", self._query.handle, None, self._at_once),
+            Findable.beginning("search_name", self._query.name, None, self._at_once),
+        )
+        self._ahead = dict(zip((Fit.HANDLE, Fit.HANDLE_BEGINS, Fit.NAME_BEGINS), found, strict=True))
+        return near
 
     async def _near_rows(self) -> list[Row]:
         """Those who fit and are near; if they are many, the first ones, and the rest count as strangers."""
@@ -122,14 +135,20 @@ class Walk:
 
     async def _of_handle(self, after: tuple[str, str] | None) -> AsyncGenerator[Row, None]:
         if after is None:
-            for row in self._far(Fit.HANDLE, await Findable.of_keys([self._query.handle_key])):
+            found = self._ahead.pop(Fit.HANDLE, None)
+            if found is None:
+                found = await Findable.of_keys([self._query.handle_key])
+            for row in self._far(Fit.HANDLE, found):
                 yield row
 
     async def _beginning(
         self, fit: Fit, field: Beginning, text: str, after: tuple[str, str] | None
     ) -> AsyncGenerator[Row, None]:
         while self._may_read(fit, after):
-            found = await Findable.beginning(field, text, after, self._at_once)
+            ahead = self._ahead.pop(fit, None) if after is None else None
+            found = (
+                ahead if ahead is not None else await Findable.beginning(field, text, after, self._at_once)
+            )
             self._people -= len(found)
             for row in self._far(fit, found):
                 yield row
