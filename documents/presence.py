@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from beanie import Document
 from pydantic import Field
@@ -12,6 +12,13 @@ from pymongo.errors import BulkWriteError, DuplicateKeyError
 from common.ids import Id
 from documents.rows import Raw, rows
 from documents.streams import DUPLICATE
+
+
+class Kept(NamedTuple):
+    """What stays of one person's presence."""
+
+    last_seen: datetime | None
+    hidden_since: datetime | None
 
 
 class Presence(Document):
@@ -26,10 +33,12 @@ class Presence(Document):
         indexes: ClassVar = []
 
     @classmethod
-    async def of(cls, users: Sequence[Id]) -> "dict[Id, Presence]":
+    async def of(cls, users: Sequence[Id]) -> dict[Id, Kept]:
         """What is kept of these people."""
         found = rows(cls).find({"_id": {"$in": list(users)}})
-        return {raw["_id"]: cls.model_construct(id=raw.pop("_id"), **raw) for raw in await found.to_list()}
+        return {
+            raw["_id"]: Kept(raw.get("last_seen"), raw.get("hidden_since")) for raw in await found.to_list()
+        }
 
     @classmethod
     async def hide(cls, user: Id, at: datetime, *, is_seen: bool) -> bool:

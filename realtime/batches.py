@@ -28,6 +28,7 @@ class Batch(Generic[K, V]):
         self._load, self._most = load, most
         self._asked: dict[K, list[asyncio.Future[V | None]]] = {}
         self._worker: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def get(self, key: K) -> V | None:
         """What the database says about `key` now."""
@@ -41,9 +42,15 @@ class Batch(Generic[K, V]):
 
     def ask(self, key: K) -> "asyncio.Future[V | None]":
         """The same, to be awaited later: the question is under way from now on."""
-        loop = asyncio.get_running_loop()
+        loop = self._loop
+        if loop is None:
+            loop = self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[V | None] = loop.create_future()
-        self._asked.setdefault(key, []).append(answer)
+        asked = self._asked.get(key)
+        if asked is None:
+            self._asked[key] = [answer]
+        else:
+            asked.append(answer)
         if self._worker is None:
             self._worker = loop.create_task(self._work())
         return answer

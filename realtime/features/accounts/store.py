@@ -39,11 +39,10 @@ class Briefly(Generic[V]):
 
     def ask(self, key: str) -> "asyncio.Future[V | None]":
         """The same, to be awaited later."""
-        loop = asyncio.get_running_loop()
         until, value = self._known.get(key, (0.0, None))
-        if until <= loop.time():
+        if until <= monotonic():
             return self._batch.ask(key)
-        answer: asyncio.Future[V | None] = loop.create_future()
+        answer: asyncio.Future[V | None] = asyncio.get_running_loop().create_future()
         answer.set_result(value)
         return answer
 
@@ -53,7 +52,7 @@ class Briefly(Generic[V]):
         self._forgotten += 1
 
     async def _loaded(self, keys: list[str]) -> Mapping[str, V]:
-        asked_at, forgotten = asyncio.get_running_loop().time(), self._forgotten
+        asked_at, forgotten = monotonic(), self._forgotten
         found = await self._load(keys)
         if forgotten == self._forgotten:
             for key in keys:
@@ -64,7 +63,7 @@ class Briefly(Generic[V]):
 
     def _trim(self) -> None:
         """Drop what is too old, and the oldest when it is too many; those asked for last are at the end."""
-        now = asyncio.get_running_loop().time()
+        now = monotonic()
         while self._known:
             key, (until, _) = next(iter(self._known.items()))
             if until > now and len(self._known) <= self._most:

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,20 +36,24 @@ class UserActor(Actor):
         self._user_id, self._presence = user_id, presence
         self._timer: asyncio.TimerHandle | None = None
 
-    async def receive(self, message: Ask[Any] | Tell) -> None:
+    def receive(self, message: Ask[Any] | Tell) -> Coroutine[Any, Any, None] | None:
         match message:
             case Opened():
                 self._stop_timer()
-                await self._presence.arrive(self._user_id)
+                return self._presence.arrive(self._user_id)
             case Closed():
                 if self._timer is None and not self._presence.is_connected(self._user_id):
                     self._timer = self.later(self._presence.grace, GraceOver())
+                return None
             case GraceOver():
                 self._timer = None
-                if not await self._presence.depart(self._user_id):
-                    self._timer = self.later(RETRY + random.uniform(0, RETRY), GraceOver())  # noqa: S311  (jitter)
+                return self._depart()
             case _:
                 raise TypeError(message)
+
+    async def _depart(self) -> None:
+        if not await self._presence.depart(self._user_id):
+            self._timer = self.later(RETRY + random.uniform(0, RETRY), GraceOver())  # noqa: S311  (jitter)
 
     @property
     def is_idle(self) -> bool:

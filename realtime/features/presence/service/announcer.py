@@ -11,7 +11,7 @@ import structlog
 from common.clock import now
 from common.errors import Overloaded, as_app_error
 from common.ids import Id
-from documents.presence import Presence
+from documents.presence import Kept, Presence
 from realtime import channels
 from realtime.fanout import Fanout
 from realtime.features.presence import rules
@@ -117,6 +117,7 @@ class Announcer:
 
     async def _say_now(self, batch: Sequence[News]) -> None:
         ids = [news.user_id for news in batch]
+        circles = await self._policy.circles(ids)
         kept, shows = await asyncio.gather(Presence.of(ids), self._shown(ids))
         true = [news for news in batch if self._is_true(news, kept.get(news.user_id), shows)]
         here = now()  # who is there is there now, which is one time for all of them
@@ -124,17 +125,17 @@ class Announcer:
             news.user_id: here if news.is_online else news.at for news in true if news.why is not Why.HIDES
         }
         await Presence.saw(seen, known=kept)
-        circles = await self._policy.circles([news.user_id for news in true])
-        for news in true:
+        told = [news for news in true if circles.get(news.user_id)]
+        for news in told:
             before = kept[news.user_id].last_seen if news.user_id in kept else None
             last_seen = max(news.at, before or news.at) if _shows_when(news, shows) else None
-            self._publish(news, circles.get(news.user_id, ()), last_seen)
-        await self._look_again(true)
+            self._publish(news, circles[news.user_id], last_seen)
+        await self._look_again(told)
 
     async def _shown(self, ids: Sequence[Id]) -> Shows:
         return await self._policy.shown_to_friends((Verb.SEE_PRESENCE, Verb.SEE_LAST_SEEN), ids)
 
-    def _is_true(self, news: News, kept: Presence | None, shows: Shows) -> bool:
+    def _is_true(self, news: News, kept: Kept | None, shows: Shows) -> bool:
         """Hiding is news when it has lasted; who hides, or shows nothing, neither comes nor goes."""
         since = kept.hidden_since if kept is not None else None
         is_shown = _is_shown(news.user_id, shows)
