@@ -39,7 +39,7 @@ def _kind(kind: Listing) -> Raw:
         "banned": under("ban"),
         "muted": under("mute"),
         "limited": under("limit"),
-        "leaving": {"leaving": {"$ne": None}},
+        "leaving": {"leaving.deletes_at": {"$type": "date"}},
         "staff": {"$or": [{role: True} for role in _ROLES]},
     }
     return conditions[kind]

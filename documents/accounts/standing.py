@@ -95,9 +95,9 @@ def free_of(restriction: Restriction) -> Raw:
 
 
 def under(restriction: Restriction) -> Raw:
-    """A condition: whom a restriction holds now."""
+    """A condition: whom a restriction holds now; they are among those who had one at some time."""
     flag, end = FLAGS[restriction]
-    return {flag: True, "$or": [{end: None}, {end: {"$gt": now()}}]}
+    return {"restricted_at": {"$type": "date"}, flag: True, "$or": [{end: None}, {end: {"$gt": now()}}]}
 
 
 def active() -> Raw:

@@ -111,8 +111,13 @@ class User(Document):
             IndexModel(
                 [("is_approved", ASCENDING), ("rejected", ASCENDING), ("created_at", ASCENDING), ("_id", 1)]
             ),
-            IndexModel(
-                [("restricted_at", ASCENDING)], partialFilterExpression={"restricted_at": {"$type": "date"}}
+            *(
+                IndexModel([(field, ASCENDING)], partialFilterExpression={field: {"$type": "date"}})
+                for field in ("restricted_at", "leaving.deletes_at")
+            ),
+            *(
+                IndexModel([(role, ASCENDING)], partialFilterExpression={role: True})
+                for role in ("is_admin", "is_moderator")
             ),
         ]
 

@@ -145,9 +145,9 @@ class MutedPeople:
         """Until when those are muted whose restrictions have changed since then; False: not at all."""
         fields = {"is_muted": 1, "muted_until": 1}
         if since is None:
-            where: Raw = {"restricted_at": {"$type": "date"}, **under("mute")}
-        else:
-            where = {"restricted_at": {"$gte": since}}
+            where: Raw = under("mute")
+        else:  # without the type, the partial index is not used
+            where = {"restricted_at": {"$gte": since, "$type": "date"}}
         found = rows(User).find(where, fields)
         return {raw["_id"]: raw["muted_until"] if raw["is_muted"] else False async for raw in found}
 

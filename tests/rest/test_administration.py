@@ -1,12 +1,15 @@
 """What administrators set of people, that one of them always stays, and the log of it that seals itself."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from documents.accounts import AdminAudit, AuditHead, User
+from documents.accounts.administration import listing
+from documents.accounts.standing import active
 from documents.rows import rows
 from tests.accounts import log_in, post
 from tests.clients import Http, Person, eventually
@@ -56,6 +59,34 @@ async def test_many_who_write_at_once_wait_for_each_other_once(ann: Person) -> N
 
     assert (begun, len(await noted(ann.id))) == (40, 40)
     assert (await AdminAudit.verify()).trouble is None
+
+
+# -- finding
+
+
+@pytest.fixture
+async def crowd(plaza: Node) -> AsyncIterator[None]:
+    """Many more people, of whom nothing is to be said."""
+    names = [f"crowd{uuid.uuid4().hex}" for _ in range(500)]
+    people = [
+        User(name=name, handle=name, handle_key=name, handle_skeleton=name, password_hash="")
+        for name in names
+    ]
+    await rows(User).insert_many([user.model_dump(by_alias=True) for user in people])
+    yield
+    await rows(User).delete_many({"handle_key": {"$in": names}})
+
+
+@pytest.mark.parametrize("kind", ["banned", "muted", "limited", "leaving", "staff"])
+async def test_the_few_are_not_looked_for_among_all(crowd: None, kind: Any) -> None:
+    cursor = rows(User).find(listing(kind, None, None)).sort([("created_at", -1), ("_id", -1)]).limit(20)
+    stats = (await cursor.explain())["executionStats"]
+    assert stats["totalDocsExamined"] <= stats["nReturned"] + 100, stats
+
+
+async def test_whether_somebody_else_administers_is_not_asked_of_all(crowd: None) -> None:
+    stats = (await rows(User).find({"is_admin": True, **active()}).limit(1).explain())["executionStats"]
+    assert stats["totalDocsExamined"] <= 100, stats
 
 
 # -- setting
