@@ -21,7 +21,7 @@ ARGS ?=
 LOCK := $(PYTHON) -m uv pip compile --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --quiet
 LOCK += --custom-compile-command "make lock" $(ARGS)
 
-.PHONY: help run test check load chaos storm rolling slow-readers bench bench-send bench-search docs clean lock
+.PHONY: help run test check load chaos storm rolling slow-readers bench bench-send bench-search bench-media upload-load docs clean lock
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -62,6 +62,12 @@ bench-send: .venv/installed ## time one stored and delivered message
 
 bench-search: .venv/installed ## time searches among 100,000 people (ARGS=--quick)
 	@exec $(PYTHON) -m loadtests.bench_search $(ARGS)
+
+bench-media: .venv/installed ## upload and download MB/s beside nginx (ARGS=--quick)
+	@exec $(PYTHON) -m loadtests.bench_media $(ARGS)
+
+upload-load: .venv/installed ## the server's memory under uploads of 150 MB, ten at once (ARGS=--quick)
+	@exec $(PYTHON) -m loadtests.upload_load $(ARGS)
 
 docs: .venv/installed ## write docs/openapi.json, docs/asyncapi.json and docs/policy.md
 	@exec $(PYTHON) -m realtime docs $(ARGS)

@@ -19,12 +19,15 @@ Part = tuple[str, str]
 
 MANY: Part = ("<!-- many connections: begin -->", "<!-- many connections: end -->")
 SEARCH: Part = ("<!-- search: begin -->", "<!-- search: end -->")
+UPLOADS: Part = ("<!-- uploads: begin -->", "<!-- uploads: end -->")
+FILES: Part = ("<!-- files: begin -->", "<!-- files: end -->")
 PACKAGES = ("python-socketio", "python-engineio", "aiohttp", "uvloop", "orjson", "pymongo")
 
 ABOUT = """# Performance
 
 `make bench` measures this and writes this page; `make bench ARGS="--connections 100000"` writes the part on
-many connections, `make bench-search` the one on search. Everything runs here and now, in interleaved rounds:
+many connections, `make bench-search` the one on search, `make upload-load` and `make bench-media` those on
+uploads and files. Everything runs here and now, in interleaved rounds:
 Plaza, Node's socket.io, stock python-socketio, and a C server that calls `send()` once for each delivery,
 which is as little as one core can do with a call for each. (Where the kernel offers io_uring, Plaza does many
 with one call, and can do with less.)
@@ -51,7 +54,7 @@ def write(results: Results, network: str, node: str, rounds: int) -> None:
         f"## Goals\n\n{report.goals(results)}",
         f"## Figures\n\n{report.figures(results)}\n\n{report.NOTE}\n\n{report.faults(results)}",
         f"## Conditions\n\n{conditions(network, node, rounds)}",
-        *("\n".join((part[0], _kept(part), part[1])) for part in (MANY, SEARCH)),
+        *("\n".join((part[0], _kept(part), part[1])) for part in (MANY, SEARCH, UPLOADS, FILES)),
     ]
     PAGE.write_text("\n\n".join(part.strip("\n") for part in parts) + "\n")
 

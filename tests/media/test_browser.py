@@ -19,9 +19,7 @@ def grainy(path: Path) -> bytes:
     noise = [Image.frombytes("RGB", SIZE, os.urandom(SIZE[0] * SIZE[1] * 3)) for _ in range(4)]
     shown = (noise[number % len(noise)] for number in range(SECONDS * RATE))
     tuning = {"preset": "ultrafast", "qp": "18", "g": str(RATE)}
-    data = film(path, seconds=SECONDS, size=SIZE, shown=shown, tuning=tuning).read_bytes()
-    print("SIZE", len(data))
-    return data
+    return film(path, seconds=SECONDS, size=SIZE, shown=shown, tuning=tuning).read_bytes()
 
 
 PLAY = """
