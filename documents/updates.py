@@ -47,7 +47,8 @@ class Update(Document):
     @classmethod
     async def known(cls, pairs: Sequence[tuple[Id, str]]) -> list[tuple[Id, str]]:
         """Those (person, key) pairs under which an entry is stored."""
-        where = {"$or": [{"user": user, "key": key} for user, key in pairs]}
+        # The type is said for the sake of the partial index, which is not used without it.
+        where = {"$or": [{"user": user, "key": {"$eq": key, "$type": "string"}} for user, key in pairs]}
         found = rows(cls).find(where, {"user": 1, "key": 1, "_id": 0})
         return [(entry["user"], entry["key"]) for entry in await found.to_list()]
 

@@ -33,6 +33,8 @@ GENESIS = "0" * 64
 
 _queues: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
 """Turns of one process queue: those that collide in the database try again, and collide again."""
+_NUMBER = {"$type": "number"}
+"""Said for the sake of the partial index, which is not used without it."""
 _SEALED = ("_id", "seq", "actor", "action", "target", "detail", "request_id", "prev")
 
 
@@ -108,7 +110,7 @@ class AdminAudit(Document):
         """Rows that fit, the newest first."""
         where = which.condition()
         total = await rows(cls).count_documents(where, limit=COUNTED)
-        behind = {"seq": {"$lt": before}} if before is not None else {}
+        behind = {"seq": {"$lt": before, **_NUMBER}} if before is not None else {}
         found = rows(cls).find({"$and": [where, behind]}).sort("seq", DESCENDING).skip(skip)
         entries = [cls.model_validate(raw) async for raw in found.limit(limit + 1)]
         return AuditPage(entries[:limit], total, len(entries) > limit)
@@ -116,7 +118,9 @@ class AdminAudit(Document):
     @classmethod
     async def has(cls, seq: int, digest: str) -> bool:
         """Whether that row is there, with that hash."""
-        return await rows(cls).find_one({"seq": seq, "hash": digest}, {"_id": 1}) is not None
+        return (
+            await rows(cls).find_one({"seq": {"$eq": seq, **_NUMBER}, "hash": digest}, {"_id": 1}) is not None
+        )
 
     @classmethod
     async def verify(cls) -> "Chain":
@@ -126,7 +130,7 @@ class AdminAudit(Document):
         if await rows(cls).find_one({"seq": {"$not": {"$type": "number"}}}, {"_id": 1}):
             return Chain(0, GENESIS, "a row stands outside of the chain")
         last = Chain(0, GENESIS)
-        async for raw in rows(cls).find({"seq": {"$lte": end.seq}}).sort("seq", ASCENDING):
+        async for raw in rows(cls).find({"seq": {"$lte": end.seq, **_NUMBER}}).sort("seq", ASCENDING):
             trouble = _trouble(raw, last)
             if trouble is not None:
                 return Chain(last.length, last.hash, trouble)
@@ -176,7 +180,7 @@ class Which:
         where: Raw = {name: value for name, value in named.items() if value is not None}
         times = {"$gte": self.since, "$lt": self.until}
         period = {name: value for name, value in times.items() if value is not None}
-        return {"seq": {"$gt": 0}, **where, **({"at": period} if period else {})}
+        return {"seq": {"$gt": 0, **_NUMBER}, **where, **({"at": period} if period else {})}
 
 
 @dataclass(frozen=True, slots=True)
