@@ -10,6 +10,7 @@ RUN python -m venv --without-pip /opt/plaza \
  && /opt/plaza/bin/python -m compileall -q -j 0 /opt/plaza/lib
 COPY common /srv/plaza/common
 COPY documents /srv/plaza/documents
+COPY media /srv/plaza/media
 COPY realtime /srv/plaza/realtime
 COPY rest /srv/plaza/rest
 RUN /opt/plaza/bin/python -m compileall -q -j 0 /srv/plaza

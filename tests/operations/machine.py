@@ -14,7 +14,7 @@ from common.engines.ports import LOOPBACK, free_port
 from tests.conftest import MANY
 from tests.operations.program import ROOT, SECONDS, Program, answers, fresh_connections, handshake
 
-PACKAGES = (".venv", "common", "documents", "realtime", "rest")
+PACKAGES = (".venv", "common", "documents", "media", "realtime", "rest")
 CORES = ("core0", "core1")
 
 

@@ -68,7 +68,8 @@ def others() -> dict[str, ast.Module]:
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    """`_like_this`; neither `__this__` nor `_this_`, which are what libraries document."""
+    return name.startswith("_") and not name.startswith("__") and not name.endswith("_")
 
 
 def touched(tree: ast.AST) -> set[str]:
