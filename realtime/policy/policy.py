@@ -65,6 +65,11 @@ class Policy:
         me = (await self._standings.standings([viewer])).get(viewer)
         return me is not None and me.is_admin and me.standing == "active"
 
+    async def takes_part(self, user_id: Id) -> bool:
+        """Whether they are there at all, for what is shown of them to anybody, without a viewer."""
+        person = (await self._standings.standings([user_id])).get(user_id)
+        return person is not None and person.standing == "active"
+
     async def can(self, viewer: Id, verb: Verb, user_id: Id) -> bool:
         """Whether `viewer` may do that to, or see that of, this person."""
         return await self.outcome(viewer, verb, user_id) is Outcome.ALLOWED

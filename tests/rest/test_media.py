@@ -18,6 +18,7 @@ from tests.clients import Person, Reply, eventually
 from tests.conftest import MakeSettings, Node, SignUp, StartNode
 from tests.media.corpus import CANARY, REFUSED, STRANGE, picture, saved, with_secrets
 from tests.media.films import film
+from tests.staff import act, new_admin
 
 PICTURE = saved(picture(900, 600), "JPEG")
 
@@ -344,6 +345,19 @@ async def test_an_avatar_is_for_everybody_but_whom_its_person_blocks(
     assert (await raw(cyd, second["url"]))[0] == 404
     bob.http.token = None
     assert (await raw(bob, second["url"]))[0] == 200
+
+
+async def test_the_avatar_of_who_does_not_take_part_is_nobodys(plaza: Node, ann: Person, bob: Person) -> None:
+    media = await uploaded(ann)
+    assert (await ann.http.patch(f"/api/users/{ann.id}/profile", {"avatar": media["id"]})).status == 200
+    bob.http.token = None
+    assert (await raw(bob, media["url"]))[0] == 200
+    admin = await new_admin(plaza)
+
+    await act(admin, ann.id, "ban")
+
+    assert (await raw(bob, media["url"]))[0] == 404
+    await admin.leave()
 
 
 async def test_only_ones_own_uploads_can_be_shown(ann: Person, bob: Person) -> None:

@@ -453,3 +453,13 @@ async def test_appeals_are_about_what_was_done_to_oneself(ann: Person, bob: Pers
         assert (reply.status, reply.code) == (status, code), body
     await admin.http.post(f"/api/admin/actions/{ban['id']}/reverse", {})
     assert (await bob.http.post("/api/appeals", {"token": token, "text": "x"})).code == "sanction_over"
+
+
+async def test_nobody_takes_back_what_was_done_about_themselves(admin: Person, ann: Person) -> None:
+    warning = await act(admin, ann.id, "warn")
+    assert (await put(admin, ann.id, is_moderator=True)).status == 200
+
+    reply = await ann.http.post(f"/api/admin/actions/{warning['id']}/reverse", {})
+
+    assert (reply.status, (await ann.http.get("/api/sanctions")).data[0]["status"]) == (404, "active")
+    assert (await admin.http.post(f"/api/admin/actions/{warning['id']}/reverse", {})).status == 200

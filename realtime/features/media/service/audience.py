@@ -61,7 +61,9 @@ class Audience:
 
     async def _avatar(self, viewer: Id | None, _: Sequence[Id], owner: Id) -> bool:
         """Anybody; but to whom its person is absent, it is, too."""
-        return viewer is None or await self._policy.can(viewer, Verb.SEE_PROFILE, owner)
+        if viewer is None:
+            return await self._policy.takes_part(owner)
+        return await self._policy.can(viewer, Verb.SEE_PROFILE, owner)
 
     async def _pictures(self, viewer: Id | None, _: Sequence[Id], owner: Id) -> bool:
         return viewer is not None and await self._policy.can(viewer, Verb.SEE_MEDIA, owner)

@@ -98,6 +98,8 @@ class SanctionService:
         if sanction is None:
             known = await Sanction.by_id(sanction_id, turn.session)
             raise rules.SanctionNotFound if known is None else rules.SanctionOver
+        if sanction.user_id == by:  # what was done about oneself before one had a role
+            raise rules.SanctionNotFound
         await turn.note(by, "action_reversed", sanction.user_id, sanction=sanction_id, action=sanction.action)
         return sanction
 
