@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from documents import friends
 from documents.accounts import User
 from documents.friends import Friendship, Room, Untold
 from documents.rows import rows
@@ -203,6 +204,19 @@ async def test_nobody_blocks_more_people_than_possible(
 
     codes = Counter(reply.body.get("code", "blocked") for reply in replies)
     assert codes == {"blocked": 2, "too_many_blocked": 3}
+
+
+async def test_counting_requests_ends_however_many_ask(
+    ann: Person, bob: Person, cyd: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(friends, "COUNTED", 1)
+    for asker in (bob, cyd):
+        await do(asker, "request", ann)
+
+    reply = await ann.http.get("/api/friends/requests")
+
+    assert {row["user"]["id"] for row in reply.data} == {bob.id, cyd.id}
+    assert reply.body["pagination"]["total"] == 1
 
 
 # -- what breaks
