@@ -46,7 +46,8 @@ class Media(_Group):
     """How long an upload may stand still."""
     video_seconds: float = Field(default=600.0, gt=0)
     image_workers: int = Field(default=2, ge=1)
-    video_workers: int = Field(default=1, ge=1)
+    video_workers: int = Field(default=1, ge=0)
+    """Videos that a process cuts at once; others cut them where this is 0."""
     url_lifetime: int = Field(default=600, ge=1)
     unused_after: float = Field(default=86_400.0, gt=0)
     """After so long an upload that nothing refers to is removed."""
