@@ -50,10 +50,10 @@ class Verdict(NamedTuple):
 class _Count:
     """What one key used. `shared` is what all nodes are known to have used, `unsent` what only we know of."""
 
-    __slots__ = ("flying", "is_dirty", "name", "previous", "shared", "unsent", "window")
+    __slots__ = ("ends", "flying", "is_dirty", "name", "previous", "shared", "unsent", "window")
 
     def __init__(self, name: str, window: int) -> None:
-        self.name, self.window = name, window
+        self.name, self.window, self.ends = name, window, (window + 1) * WINDOW
         self.previous = self.shared = self.flying = self.unsent = 0
         self.is_dirty = False
 
@@ -62,7 +62,7 @@ class _Count:
         used = self.shared + self.flying + self.unsent
         self.previous = used if window == self.window + 1 else 0
         self.shared = self.flying = self.unsent = 0
-        self.window = window
+        self.window, self.ends = window, (window + 1) * WINDOW
 
     def heard(self, window: int, sent: int, current: int, previous: int) -> None:
         """Take over the common count; within a minute counts only grow, whatever Redis forgot."""
@@ -125,17 +125,17 @@ class RateLimits:
         """What was used before, and the seconds to wait when `cost` more is too much."""
         limit = self._limits[budget]
         now = self._clock()
-        window = int(now // WINDOW)
-        passed = now - window * WINDOW
         count = self._counts[budget].get(key)
         if count is None:
-            count = self._new(budget, key, window)
-        elif count.window < window:
-            count.roll(window)
-        used = count.shared + count.flying + count.unsent
-        weighted = used + count.previous * (1.0 - passed / WINDOW)
+            count = self._new(budget, key, int(now // WINDOW))
+        elif now >= count.ends:
+            count.roll(int(now // WINDOW))
+        weighted = used = count.shared + count.flying + count.unsent
+        if count.previous:
+            weighted += count.previous * min(1.0, (count.ends - now) / WINDOW)
         if weighted + cost > limit:
             self._denied[budget].inc()
+            passed = now - count.window * WINDOW
             return weighted, max(_wait(limit - cost, used, count.previous, passed), SHORTEST)
         count.unsent += cost
         if not count.is_dirty:

@@ -81,6 +81,10 @@ class LocalFanout:
         self._sources: dict[str, StreamSource] = {}
         self._parting: dict[Connection, set[str]] = {}
         self._outgoing = Outgoing(lambda channel: self._listeners.get(channel, ()))
+        self.tell: Callable[[Connection, Packet], None] = self._outgoing.tell
+        """Write to one socket; what was said on its channels before goes first."""
+        self.flush = self._outgoing.flush
+        """Write now what would be written at the end of this tick."""
         self.on_heard: Callable[[str, int, str | None, Collection[Connection]], None] | None = None
         """Told of each stream entry that was written: channel, position, origin, listeners."""
         self.interest: Interest | None = None
@@ -243,14 +247,6 @@ class LocalFanout:
                 heard = entry.position
                 written += len(entry.packet.frame) if entry.packet else 0
                 self._advance(channel, stream, entry, heard)
-
-    def tell(self, connection: Connection, packet: Packet) -> None:
-        """Write to one socket; what was said on its channels before goes first."""
-        self._outgoing.tell(connection, packet)
-
-    def flush(self) -> None:
-        """Write now what would be written at the end of this tick."""
-        self._outgoing.flush()
 
     def _write(self, channel: str, delivery: Delivery) -> None:
         listeners = self._listeners.get(channel)

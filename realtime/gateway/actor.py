@@ -57,7 +57,7 @@ def begin(session: Session, command: Command, said: Incoming) -> Left | None:
         return None
     try:
         session.require_fresh()
-        body = command.body.__pydantic_validator__.validate_python(said.payload, by_alias=True, by_name=False)
+        body = command.validate(said.payload, by_alias=True, by_name=False)
         result: Any = command.handler(session, body)
     except Exception as error:
         _refuse(session, command, said.ack, error, new_id())

@@ -69,6 +69,8 @@ class Command:
 
     name: str
     body: type[BaseModel]
+    validate: Callable[..., Any]
+    """Makes a body of what was sent; raises `ValidationError`."""
     result: type[BaseModel] | None
     description: str
     verb: Verb
@@ -94,9 +96,11 @@ class CommandTable:
         if name in self._commands or name in RESERVED:
             raise TypeError(f"command {name} is defined twice or reserved")
         hints = get_type_hints(method)
+        body: type[BaseModel] = hints["body"]
         self._commands[name] = Command(
             name,
-            hints["body"],
+            body,
+            body.__pydantic_validator__.validate_python,
             _result_of(hints.get("return")),
             inspect.cleandoc(method.__doc__ or ""),
             cast("Any", method).__verb__,

@@ -77,6 +77,7 @@ class Gateway:
     ) -> None:
         self._settings, self._authenticator, self._table = settings, authenticator, table
         self._actors, self._local = actors, local
+        self._depth = settings.limits.json_depth
         self.hooks: Sequence[Hook] = ()
         self.wait: Callable[[str], float] | None = None
         """Takes one from a person's rate budget: the seconds until there is one again, or 0."""
@@ -152,7 +153,7 @@ class Gateway:
         if not isinstance(data, str):
             self._refuse_packet(peer, None, packets.BinaryNotSupported())
             return
-        packet = packets.parse(data, self._settings.limits.json_depth)
+        packet = packets.parse(data, self._depth)
         if packet.error is not None:
             self._refuse_packet(peer, packet.ack, packet.error)
         elif packet.type == packets.EVENT:
