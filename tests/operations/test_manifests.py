@@ -59,6 +59,8 @@ def environment(folder: str, container: Json) -> dict[str, str]:
         if "secretKeyRef" in source:
             assert source["secretKeyRef"]["name"] == "plaza"
             found[variable["name"]] = SECRETS[source["secretKeyRef"]["key"]]
+        elif "value" in variable:
+            found[variable["name"]] = variable["value"]
         else:
             assert source == {"fieldRef": {"fieldPath": "metadata.name"}}
             found[variable["name"]] = "plaza-5d4f7c9b8d-x2x4q"
