@@ -79,7 +79,7 @@ CONVERSATIONS: tuple[Holding, ...] = (
     Holding(
         Media,
         {"owner": Elsewhere("realtime.features.media, whose bytes go first"), "refs": Elsewhere("owner")},
-        others=("_id", "folder", "files.key", "source.key"),
+        others=("_id", "folder", "files.key", "source.key", "mover"),
         copy=Copy("uploads", "owner", ("_id", "filename", "width", "height", "duration", "uploaded_at")),
     ),
 )
