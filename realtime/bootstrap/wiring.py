@@ -41,7 +41,7 @@ def wire(services: Services) -> None:
         s.commands.add(owner)
     listening = Listening(s.local, s.updates, s.conversations)
     s.gateway.hooks = (listening, message_commands, presence_commands, push_commands, _wire_moderation(s))
-    s.gateway.wait = partial(s.limits.wait, "user")
+    s.gateway.intake.wait = partial(s.limits.wait, "user")
     typing = s.settings.timeouts.typing
     s.actors.register("conversation", lambda key: ConversationActor(key, s.messages, s.fanout, typing))
     s.messages.on_sending = message_commands.sent_elsewhere

@@ -1,15 +1,14 @@
-"""The gateway: from packets to commands.
+"""The gateway: from sockets to sessions.
 
-Nothing here waits between a packet and a mailbox, so a client's commands keep their order. A socket is
-refused, closed after a deadline, or becomes a `Session`; identity comes from the CONNECT packet alone and
-never changes.
+A socket is refused, closed after a deadline, or becomes a `Session`; identity comes from the CONNECT packet
+alone and never changes. What it says is for `Intake`.
 """
 
 import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from functools import partial
 from typing import Any, Protocol, cast
 
@@ -18,17 +17,18 @@ from aiohttp import web
 
 from common import metrics
 from common.addresses import client_address
-from common.errors import AppError, BadRequest, Conflict, RateLimited, Unavailable, as_app_error, wire_error
+from common.errors import AppError, Conflict, Unavailable, as_app_error, wire_error
 from common.ids import new_id
 from common.settings import Settings
 from realtime import channels
 from realtime.actors import Actors
 from realtime.fanout import LocalFanout
-from realtime.gateway import door, packets
-from realtime.gateway.actor import Do, SessionActor, begin, refusal_packet
+from realtime.gateway import door
+from realtime.gateway.actor import SessionActor
 from realtime.gateway.admission import Admission
-from realtime.gateway.commands import Command, CommandTable
+from realtime.gateway.commands import CommandTable
 from realtime.gateway.doorman import Handshake
+from realtime.gateway.intake import Intake
 from realtime.gateway.notices import draining_packet
 from realtime.gateway.peer import Peer
 from realtime.gateway.session import Authenticator, Session
@@ -37,11 +37,6 @@ from realtime.gateway.wheel import Wheel
 
 log = structlog.get_logger(__name__)
 
-MAX_BAD_PACKETS = 10
-BAD_PACKET_WINDOW = 60.0
-FLOOD = 200
-FLOOD_WINDOW = 60.0
-"""Commands refused for their rate within one window before the socket is closed."""
 REFUSED_LINGER = 0.5
 TRY_AGAIN_LATER = 1013
 EXPIRY_TICK = 0.5
@@ -50,10 +45,6 @@ EXPIRY_TICK = 0.5
 
 class AlreadyAuthenticated(Conflict):
     code, text = "already_authenticated", "This socket belongs to someone already."
-
-
-class NotConnected(BadRequest):
-    code, status, text = "not_connected", 401, "Connect with a token first."
 
 
 class Hook(Protocol):
@@ -75,12 +66,11 @@ class Gateway:
         actors: Actors,
         local: LocalFanout,
     ) -> None:
-        self._settings, self._authenticator, self._table = settings, authenticator, table
+        self._settings, self._authenticator = settings, authenticator
         self._actors, self._local = actors, local
-        self._depth = settings.limits.json_depth
         self.hooks: Sequence[Hook] = ()
-        self.wait: Callable[[str], float] | None = None
-        """Takes one from a person's rate budget: the seconds until there is one again, or 0."""
+        self.intake = Intake(table, actors, settings.limits.json_depth, self._connect)
+        self.received = self.intake.received
         self.server = SocketServer(settings, self)
         self._sessions: dict[str, Session] = {}
         for transport in ("websocket", "polling"):
@@ -148,23 +138,6 @@ class Gateway:
         self._admission.arrived(socket.address)
         self._strangers.set(socket, self._settings.timeouts.authenticate)
 
-    def received(self, socket: EngineSocket, data: str | bytes) -> None:
-        peer: Peer = socket.peer
-        if not isinstance(data, str):
-            self._refuse_packet(peer, None, packets.BinaryNotSupported())
-            return
-        packet = packets.parse(data, self._depth)
-        if packet.error is not None:
-            self._refuse_packet(peer, packet.ack, packet.error)
-        elif packet.type == packets.EVENT:
-            self._command(peer, packet)
-        elif packet.type == packets.CONNECT:
-            self._connect(peer, packet.payload)
-        elif packet.type == packets.DISCONNECT:
-            socket.drop("client disconnect")
-        else:
-            metrics.commands.labels("ack", "ignored").inc()
-
     def closed(self, socket: EngineSocket, reason: str) -> None:
         peer: Peer = socket.peer
         self._strangers.cancel(socket)
@@ -183,7 +156,7 @@ class Gateway:
 
     def _connect(self, peer: Peer, auth: Any) -> None:
         if peer.session is not None or peer.work is not None:
-            self._refuse_packet(peer, None, AlreadyAuthenticated())
+            self.intake.refuse(peer, None, AlreadyAuthenticated())
             return
         given = cast("dict[str, Any]", auth).get("token") if isinstance(auth, dict) else None
         token = given if isinstance(given, str) else ""
@@ -248,59 +221,6 @@ class Gateway:
         if peer.session is None and peer.work is None:
             peer.socket.drop("refused")
 
-    # -- commands
-
-    def _command(self, peer: Peer, packet: packets.Incoming) -> None:
-        session = peer.session
-        if session is None:
-            self._refuse_packet(peer, packet.ack, NotConnected())
-            return
-        try:
-            if self.wait is not None and (seconds := self.wait(session.user_id)):
-                self._flooded(peer)
-                raise RateLimited(retry_after=seconds)
-            self._begin(session, self._table.find(packet.event), packet)
-        except AppError as error:
-            metrics.commands.labels(_known(self._table, packet.event), error.code).inc()
-            session.send(refusal_packet(packet.ack, error, new_id()))
-
-    def _begin(self, session: Session, command: Command, packet: packets.Incoming) -> None:
-        """Run a command now, behind those in front of it; what has to wait for something is the actor's."""
-        left = None
-        if not self._actors.is_busy("session", session.id):
-            left = begin(session, command, packet)
-            if left is None:
-                return
-        try:
-            self._actors.tell("session", session.id, Do(command, packet, time.perf_counter(), left))
-        except AppError:
-            if left is not None:
-                left.close()
-            raise
-
-    def _flooded(self, peer: Peer) -> None:
-        now = time.monotonic()
-        if now - peer.refused_since > FLOOD_WINDOW:
-            peer.refused, peer.refused_since = 0, now
-        peer.refused += 1
-        if peer.refused == FLOOD:
-            loop = asyncio.get_running_loop()
-            loop.call_soon(peer.socket.drop, "flood")
-
-    def _refuse_packet(self, peer: Peer, ack: int | None, error: AppError) -> None:
-        """Answer what is not a command; a socket that keeps sending rubbish is closed."""
-        refusal = refusal_packet(ack, error, new_id())
-        if peer.session is not None:
-            peer.session.send(refusal)
-        else:
-            peer.socket.write(refusal)
-        now = time.monotonic()
-        if now - peer.bad_since > BAD_PACKET_WINDOW:
-            peer.bad, peer.bad_since = 0, now
-        peer.bad += 1
-        if peer.bad > MAX_BAD_PACKETS:
-            asyncio.get_running_loop().call_soon(peer.socket.drop, "bad_packets")
-
     # -- leaving
 
     def _forget(self, session: Session) -> None:
@@ -356,7 +276,3 @@ def _note(event: str, session: Session, **more: str) -> None:
     """Log what happens to thousands of sockets a second, for who looks that closely."""
     if logging.getLogger(__name__).isEnabledFor(logging.DEBUG):
         log.debug(event, session_id=session.id, user_id=session.user_id, **more)
-
-
-def _known(table: CommandTable, name: str) -> str:
-    return name if name in table else "unknown"
