@@ -128,7 +128,8 @@ async def test_it_is_cut_for_slow_and_for_fast_lines(pool: Pool, tmp_path: Path)
     result = await made(pool, film(tmp_path / "a.mp4", seconds=4.6, size=(1280, 720)))
 
     master = result["bytes"]["hls.m3u8"].decode()
-    assert re.findall(r"RESOLUTION=(\S+),", master) == ["640x360", "1280x720"]
+    assert re.findall(r"RESOLUTION=(\d+x\d+),", master) == ["640x360", "1280x720"]
+    assert re.findall(r'CODECS="avc1\.[0-9a-f]{6},(.*?)"', master) == ["mp4a.40.2"] * 2
     assert re.findall(r"^\?variant=(\S+)$", master, re.M) == ["hls-360p", "hls-720p"]
     for name, size in (("360p", (640, 360)), ("720p", (1280, 720))):
         playlist, media = result["bytes"][f"hls-{name}.m3u8"].decode(), result["bytes"][f"{name}.mp4"]

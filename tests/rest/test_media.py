@@ -53,27 +53,30 @@ async def test_l28_an_image_is_made_anew_and_kept(ann: Person) -> None:
     assert CANARY not in body
 
 
-async def test_a_large_file_goes_to_disk(ann: Person) -> None:
-    noise = Image.effect_noise((1900, 1900), 120)
-    pages = Image.merge("RGBA", [noise, noise.rotate(90), noise.rotate(180), noise.rotate(270)])
-    reply = await ann.upload(saved(pages, "PNG"))
+async def test_a_large_file_goes_to_disk(
+    make_settings: MakeSettings, start_node: StartNode, join: SignUp
+) -> None:
+    node = await start_node(make_settings(storage={"disk_from": 30_000}))
+    ann, noise = await join("ann", node.url), Image.effect_noise((400, 400), 120)
 
-    assert reply.status == 201, reply.body
-    status, body, _ = await raw(ann, reply.data["url"])
-    assert (status, hashlib.sha256(body).hexdigest()) == (200, reply.data["sha256"])
-
-
-@pytest.mark.parametrize("name", STRANGE)
-async def test_what_is_not_accepted_is_refused(ann: Person, name: str) -> None:
-    reply = await ann.upload(STRANGE[name]())
-    assert (reply.status, reply.code) == (415, "unsupported_type")
+    for image, where in ((picture(400, 400), "mongodb"), (noise, "disk")):
+        reply = await ann.upload(saved(image, "PNG"))
+        assert reply.status == 201, reply.body
+        status, body, _ = await raw(ann, reply.data["url"])
+        assert (status, hashlib.sha256(body).hexdigest()) == (200, reply.data["sha256"])
+        assert (reply.data["storage_type"], len(body) >= 30_000) == (where, where == "disk")
 
 
-@pytest.mark.parametrize("name", REFUSED)
-async def test_what_wants_to_hurt_is_refused(ann: Person, name: str) -> None:
-    make, code = REFUSED[name]
-    reply = await ann.upload(make())
-    assert (reply.status, reply.code) == (422, code)
+async def test_what_is_not_accepted_is_refused(ann: Person) -> None:
+    for name, make in STRANGE.items():
+        reply = await ann.upload(make())
+        assert (reply.status, reply.code) == (415, "unsupported_type"), name
+
+
+async def test_what_wants_to_hurt_is_refused(ann: Person) -> None:
+    for name, (make, code) in REFUSED.items():
+        reply = await ann.upload(make())
+        assert (reply.status, reply.code) == (422, code), name
 
 
 async def test_nothing_is_left_of_what_was_refused(ann: Person) -> None:

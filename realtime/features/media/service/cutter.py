@@ -108,6 +108,8 @@ class Cutter:
         }
         settled = await Media.settle(media.id, changes, of=("processing",), attempt=media.attempts)
         if settled is None:
+            if await Media.visible(media.id) is None:  # deleted meanwhile: nothing will tell of what was made
+                await self._shelves.delete(fresh)
             raise LostLease
         await self._shelves.delete([source])
         ready = MediaReady(media=shown(settled))
