@@ -129,6 +129,8 @@ async def test_who_reads_goes_on_reading(node: Node, owner: Person) -> None:
             async for piece in pieces:
                 read += piece
         assert read == data, (source, target)
+        async with shelves.read(found, 100) as pieces:  # who has asked where it is before it was moved
+            assert b"".join([piece async for piece in pieces]) == data[100:], (source, target)
 
 
 async def test_what_is_damaged_stays_and_is_told_of(node: Node, owner: Person) -> None:
