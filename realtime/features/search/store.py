@@ -1,5 +1,6 @@
 """The words of messages, kept beside them: written behind new ones, and around every change."""
 
+import asyncio
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Protocol
@@ -7,6 +8,8 @@ from typing import Protocol
 from common.ids import Id
 from documents.search import MessageWords
 from realtime.features.search import rules
+
+AT_ONCE = 20
 
 
 class Said(Protocol):
@@ -31,8 +34,14 @@ class MessageIndex:
 
     async def add(self, messages: Iterable[Said]) -> None:
         """New messages; those that are there already stay as they are."""
-        words = [_words(message, message.text) for message in messages]
-        if found := [one for one in words if one.grams]:
+        found: list[MessageWords] = []
+        for number, message in enumerate(messages, 1):
+            words = _words(message, message.text)
+            if words.grams:
+                found.append(words)
+            if number % AT_ONCE == 0:  # cutting words takes a while: others have their turn
+                await asyncio.sleep(0)
+        if found:
             await MessageWords.add(found)
 
     async def editing(self, message: Said, text: str) -> None:
