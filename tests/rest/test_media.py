@@ -485,6 +485,20 @@ async def test_a_signed_address_ends(
     await eventually(is_over)
 
 
+async def test_what_anybody_sees_is_at_the_cdn(
+    make_settings: MakeSettings, start_node: StartNode, join: SignUp
+) -> None:
+    node = await start_node(make_settings(cdn_url="https://cdn.example/"))
+    ann = await join("ann", node.url)
+    face, secret = await uploaded(ann), await uploaded(ann)
+    await ann.http.patch(f"/api/users/{ann.id}/profile", {"avatar": face["id"]})
+
+    addresses = [(await ann.http.get(f"{one['url']}/url")).data["url"] for one in (face, secret)]
+
+    assert addresses[0] == f"https://cdn.example{face['url']}"
+    assert addresses[1].startswith(f"{secret['url']}?viewer=")
+
+
 async def test_who_may_not_see_gets_no_address(ann: Person, bob: Person) -> None:
     media = await uploaded(ann)
     assert (await bob.http.get(f"{media['url']}/url")).status == 404

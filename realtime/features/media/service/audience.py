@@ -22,8 +22,8 @@ TAG = 24
 class Audience:
     """Asks what refers to an upload. A new kind of reference brings its own question."""
 
-    def __init__(self, policy: Policy, secret: bytes, lifetime: int) -> None:
-        self._policy, self._lifetime = policy, timedelta(seconds=lifetime)
+    def __init__(self, policy: Policy, secret: bytes, lifetime: int, cdn: str = "") -> None:
+        self._policy, self._lifetime, self._cdn = policy, timedelta(seconds=lifetime), cdn.rstrip("/")
         self._secret = hashlib.blake2b(secret, person=b"plaza media", digest_size=32).digest()
         self._kinds: dict[str, Sees] = {
             "avatar": self._avatar,
@@ -71,9 +71,14 @@ class Audience:
     # -- addresses that need no token
 
     async def sign(self, viewer: Id, media_id: Id) -> SignedOut:
-        """An address for who cannot send headers. It stands for `viewer`, and is asked about at each use."""
-        await self.find(viewer, media_id)
+        """An address for who cannot send headers. It stands for `viewer`, and is asked about at each use.
+
+        What anybody sees is at the CDN, if there is one, and needs no signature.
+        """
+        media = await self.find(viewer, media_id)
         until = (now() + self._lifetime).replace(microsecond=0)
+        if self._cdn and self.is_public(media):
+            return SignedOut(url=f"{self._cdn}{address_of(media_id)}", expires_at=until)
         seconds = int(until.timestamp())
         tag = self._tag(media_id, viewer, seconds)
         url = f"{address_of(media_id)}?viewer={viewer}&expires={seconds}&signature={tag}"

@@ -56,7 +56,7 @@ class MediaService:
         self._looking = Pool(bounds.image_workers, LOOKING)
         self._cutting = Pool(bounds.video_workers, CUTTING)
         self.uploads = Uploads(bounds, self.shelves, spool, self._looking)
-        self.audience = Audience(policy, settings.secret(), bounds.url_lifetime)
+        self.audience = Audience(policy, settings.secret(), bounds.url_lifetime, settings.cdn_url)
         self.delivery = Delivery(self.audience, self.shelves)
         self.library = Library(bounds, self.shelves, spool, around.audit)
         self.fsck = Fsck(self.shelves, self.library)
