@@ -16,6 +16,7 @@ import structlog
 
 from common import metrics
 from common.errors import Internal, Overloaded, Unavailable, as_app_error
+from realtime.deadlines import Deadline
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +98,7 @@ class Actors:
 
     def __init__(self, *, mailbox: int = 128, deadline: float = 8.0, idle: float = 60.0) -> None:
         self._mailbox, self._deadline, self._idle = mailbox, deadline, idle
+        self._time = Deadline(deadline)
         self._factories: dict[str, Callable[[str], Actor]] = {}
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._sweeper: asyncio.Task[None] | None = None
@@ -130,7 +132,7 @@ class Actors:
     async def _within_deadline(self, reply: asyncio.Future[R]) -> R:
         if reply.done():
             return reply.result()
-        async with asyncio.timeout(self._deadline):
+        with self._time.limit():
             return await reply
 
     def _put(self, kind: str, key: str, letter: _Letter) -> None:
@@ -184,19 +186,16 @@ class Actors:
         except Exception as error:
             return self._refuse(cell, letter, error)
         if type(answer) is CoroutineType:
-            deadline = None if actor.keeps_time else self._deadline
-            return self._finish(cell, letter, cast("_Work", answer), deadline)
+            return self._finish(cell, letter, cast("_Work", answer), keeps_time=actor.keeps_time)
         _answer(letter[1], answer)
         return None
 
-    async def _finish(
-        self, cell: _Cell, letter: _Letter, work: Awaitable[Any], deadline: float | None
-    ) -> None:
+    async def _finish(self, cell: _Cell, letter: _Letter, work: Awaitable[Any], *, keeps_time: bool) -> None:
         try:
-            if deadline is None:
+            if keeps_time:
                 answer = await work
             else:
-                async with asyncio.timeout(deadline):
+                with self._time.limit():
                     answer = await work
         except Exception as error:
             if (left := self._refuse(cell, letter, error)) is not None:

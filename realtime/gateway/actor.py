@@ -1,6 +1,5 @@
 """The session actor: one connection's commands, one after the other, each answered once."""
 
-import asyncio
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from common import metrics
 from common.errors import AppError, Invalid, as_app_error, wire_error
 from common.ids import new_id
 from realtime.actors import Actor, Ask, Tell
+from realtime.deadlines import Deadline
 from realtime.fanout import Packet
 from realtime.gateway.commands import Command
 from realtime.gateway.packets import Incoming
@@ -75,8 +75,8 @@ class SessionActor(Actor):
 
     keeps_time = True
 
-    def __init__(self, session: Session, deadline: float) -> None:
-        self._session, self._deadline = session, deadline
+    def __init__(self, session: Session, time: Deadline) -> None:
+        self._session, self._time = session, time
 
     def receive(self, message: Ask[Any] | Tell) -> Coroutine[Any, Any, None] | None:
         if not isinstance(message, Do):
@@ -92,7 +92,7 @@ class SessionActor(Actor):
         request_id = new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id, session_id=session.id)
         try:
-            async with asyncio.timeout(self._deadline):
+            with self._time.limit():
                 result = await left
         except Exception as error:
             _refuse(session, command, job.said.ack, error, request_id)

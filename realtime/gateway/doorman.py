@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import cast
 
 from realtime.gateway.turnstile import Turnstile
-from realtime.gateway.wheel import Wheel
+from realtime.wheel import Wheel
 
 SILENCE = 20.0
 """Seconds a new connection has to say its first words."""

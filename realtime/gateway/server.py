@@ -22,6 +22,7 @@ from common.ids import new_id
 from common.settings import Settings
 from realtime import channels
 from realtime.actors import Actors
+from realtime.deadlines import Deadline
 from realtime.fanout import LocalFanout
 from realtime.gateway import door
 from realtime.gateway.actor import SessionActor
@@ -33,7 +34,7 @@ from realtime.gateway.notices import draining_packet
 from realtime.gateway.peer import Peer
 from realtime.gateway.session import Authenticator, Session
 from realtime.gateway.transport import EngineSocket, SocketServer, connected_packet, refused_packet
-from realtime.gateway.wheel import Wheel
+from realtime.wheel import Wheel
 
 log = structlog.get_logger(__name__)
 
@@ -85,7 +86,8 @@ class Gateway:
             patience / 16, lambda socket: socket.drop("auth_timeout")
         )
         self._expiries: Wheel[Session] = Wheel(EXPIRY_TICK, lambda session: session.close("token_expired"))
-        actors.register("session", lambda key: SessionActor(self._sessions[key], settings.timeouts.command))
+        self._time = Deadline(settings.timeouts.command)
+        actors.register("session", lambda key: SessionActor(self._sessions[key], self._time))
 
     @property
     def sessions(self) -> Sequence[Session]:
@@ -165,12 +167,13 @@ class Gateway:
     async def _authenticate(self, peer: Peer, token: str) -> None:
         session: Session | None = None
         try:
-            async with self._admission.turn(), asyncio.timeout(self._settings.timeouts.command):
-                identity = await self._authenticator.authenticate(token)
-                session = Session(new_id(), identity, peer.socket, self._local)
-                self._admit(session)
-                for hook in self.hooks:
-                    await hook.opened(session)
+            async with self._admission.turn():
+                with self._time.limit():
+                    identity = await self._authenticator.authenticate(token)
+                    session = Session(new_id(), identity, peer.socket, self._local)
+                    self._admit(session)
+                    for hook in self.hooks:
+                        await hook.opened(session)
             if not peer.socket.closed:
                 self._open(peer, session)
         except Exception as error:

@@ -23,7 +23,7 @@ from realtime.gateway.http import ON_LOST
 from realtime.gateway.transport.packets import opening_frame
 from realtime.gateway.transport.sockets import EngineSocket, Probe, Receiver
 from realtime.gateway.websocket import WebSocket
-from realtime.gateway.wheel import Wheel
+from realtime.wheel import Wheel
 
 FAREWELL_SECONDS = 5.0
 ID_BYTES = 15

@@ -18,7 +18,7 @@ from realtime.fanout.packets import Packet, frame_of
 from realtime.fanout.sending import NOWHERE
 from realtime.gateway.transport.packets import packet_frame, packets_of
 from realtime.gateway.websocket import WebSocket
-from realtime.gateway.wheel import Wheel
+from realtime.wheel import Wheel
 
 PROBE_SECONDS = 10.0
 PROBED_POLL_SECONDS = 0.1
