@@ -191,6 +191,7 @@ async def test_a_node_that_died_keeps_nobody_in_the_foreground(start: StartStore
     await dying.join(user)
     await eventually(lambda: _looks(other, user))
 
+    await other._end_tasks()  # it would clear up
     await dying._end_tasks()
     assert await other.focused([user]) == {user}
     await eventually(lambda: _looks(other, user, no=True))
