@@ -25,7 +25,9 @@ LEAST_ROOM = 16
 TICK = 0.05
 PROMPT, LATE = 0.05, 0.2
 """How late the event loop may be for more to have their turn at once, and how late before fewer have."""
-WIDEST, NARROWEST = 128, 4
+WIDEST, NARROWEST = 256, 4
+WIDER = 8
+"""One more for each so many, as long as the loop is prompt: those who are looked up together cost less."""
 FIRST_RATE = 200.0
 """Turns a second, until it is known better."""
 LEARNING = 0.02
@@ -189,7 +191,7 @@ class Pace:
         if lag > LATE:
             self.width = max(NARROWEST, self.width // 2)
         elif lag < PROMPT:
-            self.width = min(WIDEST, self.width + 1)
+            self.width = min(WIDEST, self.width + max(1, self.width // WIDER))
         if is_busy and self._since is not None and now > self._since:
             self.rate += LEARNING * (self.served / (now - self._since) - self.rate)
         elif self.rate < FIRST_RATE:
