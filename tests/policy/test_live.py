@@ -131,7 +131,11 @@ async def test_who_does_not_take_part_any_more_is_gone_for_all(two: Two, how: st
         lambda: sees(two.anns, two.bob),
     )
     code = "pending_approval" if sanction is None else "account_banned"
-    assert (await two.bob.http.get("/api/auth/me")).code == code
+
+    async def is_told_why() -> bool:
+        return (await two.bob.http.get("/api/auth/me")).code == code
+
+    await soon(is_told_why, True)
     history = await two.ann.http.get(f"/api/messages/{two.bob.id}")
     assert "hello" in [message["text"] for message in history.data]
 
