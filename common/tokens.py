@@ -4,6 +4,7 @@ Opaque tokens begin with what they are, so that a leaked one can be recognised; 
 """
 
 import base64
+import binascii
 import hashlib
 import hmac
 import json
@@ -170,12 +171,13 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _OBJECT = TypeAdapter(dict[str, Any])
 _JSON = json.JSONDecoder(object_pairs_hook=_once_each)
 
 
 def _decoded(segment: str) -> bytes:
-    return base64.urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
+    return binascii.a2b_base64((segment + "=" * (-len(segment) % 4)).encode().translate(_STANDARD))
 
 
 def _encoded(content: bytes) -> str:

@@ -75,6 +75,7 @@ class Batch(Generic[K, V]):
                 for answer in answers:
                     if not answer.done():
                         answer.set_exception(error)
+                        answer.exception()  # who asks for two things may stop at the first that fails
             return
         for key in waiting:
             value = found.get(key)

@@ -2,6 +2,8 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import get_args
 
 from common.errors import Forbidden, NotFound
 from common.ids import Id
@@ -109,8 +111,9 @@ class Policy:
     ) -> dict[Id, set[Verb]]:
         """What of all this each of these people shows to their friends; nothing, who does not take part."""
         known = await self._standings.standings(user_ids)
+        seen = [(verb, _audiences_with_friends(verb)) for verb in verbs]
         return {
-            user: {verb for verb in verbs if _decide(verb, (Relation.FRIEND,), person) is Outcome.ALLOWED}
+            user: {verb for verb, audiences in seen if person.audience(verb) in audiences}
             for user, person in known.items()
             if person.standing == "active"
         }
@@ -157,6 +160,14 @@ def _allows(between: Between, viewer: Id, verb: Verb, user_id: Id) -> bool:
     me, person = between.standings.get(viewer), between.standings.get(user_id)
     bond = Relation.SELF if viewer == user_id else between.bond_of(viewer, user_id)
     return _outcome(verb, me, person, bond) is Outcome.ALLOWED
+
+
+@cache
+def _audiences_with_friends(verb: Verb) -> frozenset[Privacy]:
+    """What somebody may have chosen for `verb` so that friends are among those who see it."""
+    return frozenset(
+        choice for choice in get_args(Privacy) if decide(verb, Relation.FRIEND, choice) is Outcome.ALLOWED
+    )
 
 
 def _outcome(verb: Verb, me: Standing | None, person: Standing | None, bond: Relation | None) -> Outcome:

@@ -4,7 +4,6 @@ A refresh token works once. Its successor is computed from it, so a client that 
 answer for a moment, and nothing but hashes is stored. Who shows a spent one later has a copy: it ends.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from functools import partial
@@ -77,8 +76,8 @@ class Sessions:
     async def authenticate(self, token: str) -> Identity:
         """Who an access token stands for now; raises `Unauthenticated`, or why they may not take part."""
         claims = self._tokens.read(token)
-        asked = self._logins.ask(claims.login_id), self._people.ask(claims.user_id)
-        owner, person = await asyncio.gather(*asked)
+        login, people = self._logins.ask(claims.login_id), self._people.ask(claims.user_id)
+        owner, person = await login, await people
         is_in = owner is not None and owner == claims.user_id
         if person is None or (person.standing == "leaving" and not is_in):
             raise SessionEnded
